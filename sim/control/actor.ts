@@ -66,7 +66,10 @@ export interface Actor {
   readonly readings: Readonly<Record<string, Reading>>;
 }
 
-/** The handle that the runner and scenarios hold. Unknown verbs and readings are refused with code `CONTROL_UNKNOWN`. */
+/**
+ * The handle that the runner and scenarios hold. Unknown verbs and readings are refused with code `CONTROL_UNKNOWN`.
+ * By the time `do` or `read` settles, every record that the actor made before it answered has been delivered.
+ */
 export interface ActorControl {
   readonly name: string;
   readonly kind: ActorKind;

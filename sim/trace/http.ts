@@ -109,10 +109,11 @@ export function recordHttp(
     };
 
     const sent = new Capture();
-    const { write, end } = res;
+    const write = res.write.bind(res);
+    const end = res.end.bind(res);
     res.write = ((chunk: unknown, ...rest: unknown[]) => {
       sent.add(chunk);
-      return Reflect.apply(write, res, [chunk, ...rest]) as boolean;
+      return Reflect.apply(write, undefined, [chunk, ...rest]) as boolean;
     }) as typeof res.write;
     res.end = ((...args: unknown[]) => {
       if (typeof args[0] !== 'function') sent.add(args[0]);
@@ -120,7 +121,7 @@ export function recordHttp(
       const lines = Object.entries(res.getHeaders()).map(([name, value]): [string, string] => [name, String(value)]);
       const bytes = whole(head(`HTTP/1.1 ${res.statusCode} ${res.statusMessage ?? ''}`, lines), sent.octets());
       report({ ...shared, direction: 'sent', bytes, ...correlation('response') });
-      return Reflect.apply(end, res, args) as ServerResponse;
+      return Reflect.apply(end, undefined, args) as ServerResponse;
     }) as typeof res.end;
     next();
   };

@@ -1,0 +1,73 @@
+import { type Clock, ManualClock, systemClock, type TimerHandle } from '../engine/clock.ts';
+
+/**
+ * Real time with jumps: runs like the clock beneath it, and `advance` moves it ahead at once, firing in order what
+ * falls due. Lets a scenario about hours run in milliseconds while sockets and timeouts live in real time.
+ */
+export class ShiftedClock implements Clock {
+  readonly #base: Clock;
+  readonly #manual: ManualClock;
+  readonly #started: number;
+  #shift = 0;
+  #wake: TimerHandle | undefined;
+  readonly #deadlines = new Map<object, number>();
+
+  constructor(base: Clock = systemClock) {
+    this.#base = base;
+    this.#started = base.now();
+    this.#manual = new ManualClock(this.#started);
+  }
+
+  now(): number {
+    return this.#base.now() + this.#shift;
+  }
+
+  setTimer(delayMs: number, callback: () => void): TimerHandle {
+    this.#catchUp();
+    const key = {};
+    this.#deadlines.set(key, this.now() + Math.max(0, delayMs));
+    const timer = this.#manual.setTimer(delayMs, () => {
+      this.#deadlines.delete(key);
+      callback();
+    });
+    this.#arm();
+    return {
+      cancel: () => {
+        timer.cancel();
+        this.#deadlines.delete(key);
+        this.#arm();
+      },
+    };
+  }
+
+  /** Moves this clock ahead by `ms`, in whole steps from deadline to deadline, letting I/O run between them. */
+  async advance(ms: number): Promise<void> {
+    const target = this.now() + ms;
+    for (;;) {
+      const next = Math.min(...this.#deadlines.values());
+      this.#shift += Math.max(0, Math.min(next, target) - this.now());
+      this.#catchUp();
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      if (next > target) break;
+    }
+    this.#arm();
+  }
+
+  #catchUp(): void {
+    const behind = this.now() - this.#manual.now();
+    if (behind > 0) this.#manual.advance(behind);
+  }
+
+  /** Keeps one timer of the clock beneath, for the earliest deadline. */
+  #arm(): void {
+    const next = this.#deadlines.size === 0 ? undefined : Math.min(...this.#deadlines.values());
+    this.#wake?.cancel();
+    this.#wake =
+      next === undefined
+        ? undefined
+        : this.#base.setTimer(Math.max(0, next - this.now()), () => {
+            this.#catchUp();
+            this.#arm();
+          });
+  }
+}

@@ -1,0 +1,180 @@
+/**
+ * The messages of all actors as one sequence of arrows. Each arrow joins the sender's and the receiver's record of one
+ * message where both were seen, and stands for one end's word where only one was.
+ *
+ * Order is causal: an actor's own order is kept, and nothing is received before it was sent; between what neither
+ * rule orders, time decides, corrected by the clock offsets that the control interface measured.
+ */
+import { createHash } from 'node:crypto';
+import { sipHead, summary } from './describe.ts';
+import type { InterfaceName, MessageRecord, Protocol } from './record.ts';
+
+export interface Arrow {
+  readonly from: string;
+  readonly to: string;
+  readonly interface: InterfaceName;
+  readonly protocol: Protocol;
+  readonly summary: string;
+  readonly sent?: MessageRecord;
+  readonly received?: MessageRecord;
+  /** Milliseconds since 1970 on the runner's clock: when sent, or when received if the sender said nothing. */
+  readonly time: number;
+  /** Number of the step during which it was seen. */
+  readonly step: string;
+}
+
+interface Noted {
+  readonly record: MessageRecord;
+  readonly step: string;
+}
+
+type Waiter = { matches: (record: MessageRecord) => boolean; resolve: (record: MessageRecord) => void };
+
+export class Trace {
+  readonly #noted: Noted[] = [];
+  readonly #waiters = new Set<Waiter>();
+  /** Milliseconds that an actor's clock is ahead of the runner's. */
+  readonly #offsets = new Map<string, number>();
+  #step = '';
+
+  readonly #kindOf: (actor: string) => string;
+
+  /** @param kindOf tells an actor's kind from its instance name (`ue-bob` → `ue`), since peers are reported by kind */
+  constructor(kindOf: (actor: string) => string = (actor) => actor) {
+    this.#kindOf = kindOf;
+  }
+
+  get records(): readonly MessageRecord[] {
+    return this.#noted.map((n) => n.record);
+  }
+
+  get offsets(): ReadonlyMap<string, number> {
+    return this.#offsets;
+  }
+
+  /** Records from now on belong to this step. */
+  enterStep(step: string): void {
+    this.#step = step;
+  }
+
+  setOffset(actor: string, aheadMs: number): void {
+    this.#offsets.set(actor, aheadMs);
+  }
+
+  add(record: MessageRecord): void {
+    this.#noted.push({ record, step: this.#step });
+    for (const waiter of this.#waiters) {
+      if (!waiter.matches(record)) continue;
+      this.#waiters.delete(waiter);
+      waiter.resolve(record);
+    }
+  }
+
+  /** Resolves with the first record that matches, seen already (from record `since` on) or yet to come. The caller bounds the wait. */
+  next(matches: (record: MessageRecord) => boolean, signal: AbortSignal, since = 0): Promise<MessageRecord> {
+    const seen = this.#noted.slice(since).find((n) => matches(n.record));
+    if (seen !== undefined) return Promise.resolve(seen.record);
+    return new Promise((resolve, reject) => {
+      const waiter: Waiter = { matches, resolve };
+      this.#waiters.add(waiter);
+      signal.addEventListener(
+        'abort',
+        () => {
+          this.#waiters.delete(waiter);
+          reject(signal.reason as Error);
+        },
+        { once: true },
+      );
+    });
+  }
+
+  /** All arrows so far, in causal order. */
+  arrows(): Arrow[] {
+    return this.#inCausalOrder(this.#paired());
+  }
+
+  #paired(): Arrow[] {
+    const open = new Map<string, MutableArrow>();
+    const occurrences = new Map<string, number>();
+    const arrows: MutableArrow[] = [];
+    for (const { record, step } of this.#noted) {
+      const name = this.#nameOf(record);
+      const count = `${record.actor}|${record.direction}|${name}`;
+      const nth = occurrences.get(count) ?? 0;
+      occurrences.set(count, nth + 1);
+      const key = `${name}|${nth}`;
+      const time = record.time - (this.#offsets.get(record.actor) ?? 0);
+      const arrow = open.get(key);
+      if (arrow !== undefined && arrow[record.direction] === undefined) {
+        arrow[record.direction] = record;
+        if (record.direction === 'sent') Object.assign(arrow, { from: record.actor, time });
+        else arrow.to = record.actor;
+        continue;
+      }
+      const sent = record.direction === 'sent';
+      const fresh: MutableArrow = {
+        from: sent ? record.actor : record.peer,
+        to: sent ? record.peer : record.actor,
+        interface: record.interface,
+        protocol: record.protocol,
+        summary: summary(record),
+        [record.direction]: record,
+        time,
+        step,
+      };
+      open.set(key, fresh);
+      arrows.push(fresh);
+    }
+    return arrows;
+  }
+
+  /** What names one message alike at both ends. */
+  #nameOf(record: MessageRecord): string {
+    const sender = this.#kindOf(record.direction === 'sent' ? record.actor : record.peer);
+    const line = `${record.interface}|${sender}`;
+    if (record.correlation !== undefined) return `${line}|${record.correlation}`;
+    if (record.protocol === 'sip') {
+      const head = sipHead(record.bytes);
+      return `${line}|${head.callId}|${head.cseq}|${head.status ?? head.method}`;
+    }
+    return `${line}|${createHash('sha256').update(record.bytes).digest('base64')}`;
+  }
+
+  /** Kahn's algorithm; of all arrows whose predecessors are out, the earliest goes next. */
+  #inCausalOrder(arrows: Arrow[]): Arrow[] {
+    const before = new Map<Arrow, Set<Arrow>>(arrows.map((a) => [a, new Set()]));
+    const perActor = new Map<string, { sequence: number; arrow: Arrow }[]>();
+    for (const arrow of arrows) {
+      for (const record of [arrow.sent, arrow.received]) {
+        if (record === undefined) continue;
+        const list = perActor.get(record.actor) ?? [];
+        list.push({ sequence: record.sequence, arrow });
+        perActor.set(record.actor, list);
+      }
+    }
+    for (const list of perActor.values()) {
+      list.sort((a, b) => a.sequence - b.sequence);
+      for (let i = 1; i < list.length; i++) {
+        if (list[i]!.arrow !== list[i - 1]!.arrow) before.get(list[i]!.arrow)!.add(list[i - 1]!.arrow);
+      }
+    }
+    const waiting = new Set(arrows.toSorted((a, b) => a.time - b.time));
+    const ordered: Arrow[] = [];
+    while (waiting.size > 0) {
+      let next: Arrow | undefined;
+      for (const arrow of waiting) {
+        if ([...before.get(arrow)!].every((b) => !waiting.has(b))) {
+          next = arrow;
+          break;
+        }
+      }
+      // Two actors that report the same two messages in opposite orders (crossing messages) make a cycle: time decides.
+      next ??= waiting.values().next().value!;
+      waiting.delete(next);
+      ordered.push(next);
+    }
+    return ordered;
+  }
+}
+
+type MutableArrow = { -readonly [K in keyof Arrow]: Arrow[K] };
