@@ -35,7 +35,10 @@ export interface SakkeArithmetic {
   /** True when the point is on the curve and [q]point = O: it lies in the subgroup that P generates. */
   isInSubgroup(point: Uint8Array): boolean;
 
-  /** The pairing <a, b> of RFC 6508 section 3.2, nothing precomputed; symmetric, so either argument may be first. */
+  /**
+   * The pairing <a, b> of RFC 6508 section 3.2, nothing precomputed; symmetric. `bad-point` under the conditions of
+   * `preparePairing` for a and of `pairPrepared` for b.
+   */
   pair(a: Uint8Array, b: Uint8Array): Uint8Array;
 
   /**
@@ -52,11 +55,15 @@ export interface SakkeArithmetic {
 
   /**
    * The line coefficients of the Miller loop whose first argument is this point, a receiver's RSK: computed once per key,
-   * then each decapsulation only evaluates them. The table is as secret as the RSK.
+   * then each decapsulation only evaluates them. The table is as secret as the RSK. `bad-point` when the point is not on
+   * the curve or not of order q: the loop ends at [q-1]RSK, which must be -RSK, so the check costs nothing.
    */
   preparePairing(rsk: Uint8Array): PairingTable;
 
-  /** <rsk, point> with the table of rsk. `bad-point` when the point is not on the curve (RFC 6508 section 6.2.2). */
+  /**
+   * <rsk, point> with the table of rsk. `bad-point` when the point is not on the curve (RFC 6508 section 6.2.2) or has
+   * y = 0: it is of order 2, no sender's R, and the line coefficients divide by y.
+   */
   pairPrepared(rsk: PairingTable, point: Uint8Array): Uint8Array;
 
   /** Zeroes everything the backend holds; no handle or method of it works afterwards. */
