@@ -1,0 +1,13 @@
+/** SIP messages on bytes: reading, changing, writing. */
+export { type Address, parseAddress } from './address.ts';
+export { buildRequest, buildResponse, type HeaderList } from './build.ts';
+export { type Refusal, SipParseError, type SipParseErrorCode } from './errors.ts';
+export { HeaderLine } from './header.ts';
+export { DEFAULT_LIMITS, type MessageLimits } from './limits.ts';
+export { type CSeq, SipMessage, toBytes, toText } from './message.ts';
+export { canonicalName, isList, spell } from './names.ts';
+export { type ParseMode, parseMessage } from './parse.ts';
+export { reasonPhrase } from './reasons.ts';
+export { type Params, splitList, unquote } from './scan.ts';
+export { formatUri, isHost, parseUri, type SipUri, unescapeUri, uriEquals } from './uri.ts';
+export { parseVia, type Via } from './via.ts';
