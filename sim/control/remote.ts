@@ -1,0 +1,182 @@
+/** The control handle of an actor in another process or container. */
+import { Agent, fetch } from 'undici';
+import type { MessageRecord } from '../trace/record.ts';
+import {
+  type ActorControl,
+  type ActorKind,
+  ControlError,
+  type ControlErrorCode,
+  type Json,
+  type JsonObject,
+  type TlsIdentity,
+} from './actor.ts';
+import { type ControlAnswer, fromLine, PATHS } from './wire.ts';
+
+/** Longest that a verb may take; scenarios have shorter guards of their own. */
+const ANSWER_MS = 60_000;
+/** Longest that records may lag behind the answer of the verb that made them. */
+const RECORDS_MS = 5_000;
+const OFFSET_SAMPLES = 5;
+
+export interface RemoteActor {
+  readonly name: string;
+  readonly kind: ActorKind;
+  /** Base URL of the control interface, `https://host:port`. */
+  readonly url: string;
+  /** The runner's certificate (see {@link RUNNER_URI}). */
+  readonly tls: TlsIdentity;
+}
+
+export class RemoteControl implements ActorControl {
+  readonly name: string;
+  readonly kind: ActorKind;
+  readonly #url: string;
+  readonly #agent: Agent;
+  readonly #closed = new AbortController();
+  readonly #listeners = new Set<(record: MessageRecord) => void>();
+  readonly #waiters = new Set<() => void>();
+  /** Sequence number of the next record to come; undefined before the stream has said where it stands. */
+  #next: number | undefined;
+  #streaming: Promise<void> | undefined;
+
+  constructor(actor: RemoteActor) {
+    this.name = actor.name;
+    this.kind = actor.kind;
+    this.#url = actor.url;
+    const { certificate, privateKey, ca } = actor.tls;
+    this.#agent = new Agent({
+      connect: { cert: certificate, key: privateKey, ca },
+      bodyTimeout: 0,
+      headersTimeout: ANSWER_MS,
+    });
+  }
+
+  /** Begins to follow the actor's records, from those on that it makes after this call. */
+  async open(): Promise<void> {
+    const { records } = await this.#ask(`${PATHS.read}/health`, {});
+    this.#next = records;
+    this.#streaming = this.#follow();
+  }
+
+  async do<T extends Json>(verb: string, args: JsonObject = {}): Promise<T> {
+    return (await this.#call(`${PATHS.do}/${encodeURIComponent(verb)}`, args)) as T;
+  }
+
+  async read<T extends Json>(what: string, args: JsonObject = {}): Promise<T> {
+    return (await this.#call(`${PATHS.read}/${encodeURIComponent(what)}`, args)) as T;
+  }
+
+  onRecord(listener: (record: MessageRecord) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** How far the actor's wall clock is ahead of this process's, by the sample with the shortest round trip. */
+  async clockOffset(): Promise<number> {
+    let best = { round: Number.POSITIVE_INFINITY, offset: 0 };
+    for (let i = 0; i < OFFSET_SAMPLES; i++) {
+      const sent = performance.timeOrigin + performance.now();
+      const response = await this.#fetch('GET', PATHS.clock);
+      const { now } = (await response.json()) as { now: number };
+      const back = performance.timeOrigin + performance.now();
+      if (back - sent < best.round) best = { round: back - sent, offset: now - (sent + back) / 2 };
+    }
+    return best.offset;
+  }
+
+  async close(): Promise<void> {
+    this.#closed.abort();
+    await this.#streaming;
+    await this.#agent.destroy();
+  }
+
+  async #call(path: string, args: JsonObject): Promise<Json> {
+    const answer = await this.#ask(path, args);
+    await this.#recordsUpTo(answer.records);
+    if (answer.error === undefined) return (answer.value ?? null) as Json;
+    const { code, message, actorCode, detail } = answer.error;
+    throw new ControlError(code as ControlErrorCode, message, actorCode, detail);
+  }
+
+  async #ask(path: string, args: JsonObject): Promise<ControlAnswer> {
+    const response = await this.#fetch('POST', path, JSON.stringify(args));
+    return (await response.json()) as ControlAnswer;
+  }
+
+  async #fetch(method: 'GET' | 'POST', path: string, body?: string): Promise<Awaited<ReturnType<typeof fetch>>> {
+    const headers = body === undefined ? {} : { 'content-type': 'application/json' };
+    try {
+      return await fetch(this.#url + path, {
+        method,
+        headers,
+        dispatcher: this.#agent,
+        signal: AbortSignal.any([this.#closed.signal, AbortSignal.timeout(ANSWER_MS)]),
+        ...(body === undefined ? {} : { body }),
+      });
+    } catch (cause) {
+      const slow = (cause as Error).name === 'TimeoutError';
+      const reason = ((cause as Error).cause as Error | undefined)?.message ?? (cause as Error).message;
+      throw new ControlError(
+        slow ? 'CONTROL_TIMEOUT' : 'CONTROL_UNREACHABLE',
+        `${this.name} at ${this.#url} did not answer: ${reason}`,
+      );
+    }
+  }
+
+  /** Waits until the stream has delivered all records below `count`. */
+  async #recordsUpTo(count: number): Promise<void> {
+    if (this.#next === undefined || this.#next >= count) return;
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#waiters.delete(check);
+        reject(
+          new ControlError(
+            'CONTROL_TIMEOUT',
+            `${this.name} made ${count} records, but only ${this.#next} came within ${RECORDS_MS} ms`,
+          ),
+        );
+      }, RECORDS_MS);
+      const check = (): void => {
+        if ((this.#next ?? 0) < count) return;
+        clearTimeout(timer);
+        this.#waiters.delete(check);
+        resolve();
+      };
+      this.#waiters.add(check);
+    });
+  }
+
+  /** Reads the record stream, and takes it up again where it broke, until closed. */
+  async #follow(): Promise<void> {
+    while (!this.#closed.signal.aborted) {
+      try {
+        const response = await fetch(`${this.#url}${PATHS.records}?from=${this.#next}`, {
+          dispatcher: this.#agent,
+          signal: this.#closed.signal,
+        });
+        let rest = '';
+        for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
+          const lines = (rest + chunk).split('\n');
+          rest = lines.pop()!;
+          for (const line of lines) this.#deliver(fromLine(line));
+        }
+      } catch {
+        if (this.#closed.signal.aborted) return;
+      }
+      // The actor may have been restarted: it then counts from zero again.
+      await new Promise<void>((resolve) => setTimeout(resolve, 100));
+      try {
+        const { records } = await this.#ask(`${PATHS.read}/health`, {});
+        if (records < (this.#next ?? 0)) this.#next = 0;
+      } catch {
+        // Still away: the next round asks again.
+      }
+    }
+  }
+
+  #deliver(record: MessageRecord): void {
+    this.#next = record.sequence + 1;
+    for (const listener of this.#listeners) listener(record);
+    for (const waiter of [...this.#waiters]) waiter();
+  }
+}

@@ -1,0 +1,153 @@
+/**
+ * Serves one actor's control interface: verbs, readings, the record stream and the clock to whoever holds the runner's
+ * certificate; `/healthz` and `/metrics` to anybody who trusts the CA.
+ */
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import express, { type NextFunction, type Request, type Response } from 'express';
+import { Counter, collectDefaultMetrics, Registry } from 'prom-client';
+import type { MessageRecord } from '../trace/record.ts';
+import type { Actor, ControlError, Json, JsonObject, TlsIdentity } from './actor.ts';
+import { invoke } from './invoke.ts';
+import type { ShiftedClock } from './shifted-clock.ts';
+import { type ControlAnswer, PATHS, RUNNER_URI, toLine } from './wire.ts';
+
+/** Records kept for a runner that connects or reconnects later; older ones are gone. */
+const KEPT_RECORDS = 20_000;
+const BODY_LIMIT = '1mb';
+
+export interface ControlServerOptions {
+  readonly actor: Actor;
+  readonly tls: TlsIdentity;
+  readonly host: string;
+  readonly port: number;
+  /** The actor's clock, so that the runner can move it; without one `advance` is refused. */
+  readonly clock?: ShiftedClock;
+  /** Peers that the actor still waits for; an empty list is healthy. */
+  readonly waitingFor: () => readonly string[];
+}
+
+export class ControlServer {
+  readonly #options: ControlServerOptions;
+  readonly #server: Server;
+  readonly #records: MessageRecord[] = [];
+  readonly #streams = new Set<Response>();
+  readonly #metrics = new Registry();
+  readonly #messages: Counter;
+  #made = 0;
+
+  constructor(options: ControlServerOptions) {
+    this.#options = options;
+    const { certificate, privateKey, ca } = options.tls;
+    this.#server = createServer(
+      { cert: certificate, key: privateKey, ca, requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.2' },
+      this.#app(),
+    );
+    this.#metrics.setDefaultLabels({ actor: options.actor.name });
+    collectDefaultMetrics({ register: this.#metrics });
+    this.#messages = new Counter({
+      name: 'mcptt_testbed_messages_total',
+      help: 'Messages that the actor sent or received on the interfaces of the figure',
+      labelNames: ['interface', 'direction', 'protocol'],
+      registers: [this.#metrics],
+    });
+  }
+
+  /** Where the actor's recorder delivers. */
+  readonly sink = (record: MessageRecord): void => {
+    this.#made = record.sequence + 1;
+    this.#records.push(record);
+    if (this.#records.length > KEPT_RECORDS) this.#records.shift();
+    this.#messages.inc({ interface: record.interface, direction: record.direction, protocol: record.protocol });
+    const line = toLine(record);
+    for (const stream of this.#streams) stream.write(line);
+  };
+
+  /** @returns the port that it listens at */
+  async start(): Promise<number> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(this.#options.port, this.#options.host, resolve);
+    });
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  async stop(): Promise<void> {
+    for (const stream of this.#streams) stream.end();
+    this.#metrics.clear();
+    await new Promise<void>((resolve) => {
+      this.#server.close(() => resolve());
+      this.#server.closeAllConnections();
+    });
+  }
+
+  #app(): express.Express {
+    const app = express();
+    app.disable('x-powered-by');
+    app.get('/healthz', (_req, res) => {
+      const waitingFor = this.#options.waitingFor();
+      res
+        .status(waitingFor.length === 0 ? 200 : 503)
+        .json({ ok: waitingFor.length === 0, actor: this.#options.actor.name, waitingFor });
+    });
+    app.get('/metrics', async (_req, res) => {
+      res.type(this.#metrics.contentType).send(await this.#metrics.metrics());
+    });
+    app.use('/control', onlyRunner, express.json({ limit: BODY_LIMIT }));
+    app.post(`${PATHS.do}/advanceClock`, async (req, res) => {
+      await this.#options.clock?.advance(Number((req.body as JsonObject).ms));
+      res.json({ records: this.#made, value: this.#options.clock?.now() ?? null } satisfies ControlAnswer);
+    });
+    app.post(`${PATHS.do}/:name`, (req, res) => this.#answer('verbs', req, res));
+    app.post(`${PATHS.read}/:name`, (req, res) => this.#answer('readings', req, res));
+    app.get(PATHS.clock, (_req, res) => {
+      res.json({ now: Date.now() });
+    });
+    app.get(PATHS.records, (req, res) => this.#stream(Number(req.query.from ?? 0), res));
+    app.use((error: Error & { status?: number }, _req: Request, res: Response, _next: NextFunction) => {
+      res.status(error.status ?? 500).json({
+        records: this.#made,
+        error: { code: 'CONTROL_FAILED', message: error.message },
+      } satisfies ControlAnswer);
+    });
+    return app;
+  }
+
+  async #answer(table: 'verbs' | 'readings', req: Request, res: Response): Promise<void> {
+    let answer: Omit<ControlAnswer, 'records'>;
+    try {
+      answer = {
+        value: (await invoke(
+          this.#options.actor,
+          table,
+          String(req.params.name),
+          (req.body ?? {}) as JsonObject,
+        )) as Json,
+      };
+    } catch (cause) {
+      const { code, message, actorCode, detail } = cause as ControlError;
+      answer = { error: { code, message, detail, ...(actorCode === undefined ? {} : { actorCode }) } };
+    }
+    res.json({ ...answer, records: this.#made } satisfies ControlAnswer);
+  }
+
+  #stream(from: number, res: Response): void {
+    res.writeHead(200, { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' });
+    res.flushHeaders();
+    for (const record of this.#records) if (record.sequence >= from) res.write(toLine(record));
+    this.#streams.add(res);
+    res.on('close', () => this.#streams.delete(res));
+  }
+}
+
+function onlyRunner(req: Request, res: Response, next: NextFunction): void {
+  const socket = req.socket as TLSSocket;
+  const names = socket.authorized ? (socket.getPeerCertificate().subjectaltname ?? '') : '';
+  if (names.split(', ').includes(`URI:${RUNNER_URI}`)) {
+    next();
+    return;
+  }
+  const message = `the control interface takes only a certificate of this testbed's CA for ${RUNNER_URI}`;
+  res.status(403).json({ records: 0, error: { code: 'CONTROL_FAILED', message } } satisfies ControlAnswer);
+}
