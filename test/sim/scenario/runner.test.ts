@@ -1,0 +1,92 @@
+import { expect } from 'chai';
+import { ControlError } from '../../../sim/control/actor.ts';
+import { runScenario, type World } from '../../../sim/scenario/runner.ts';
+import type { Scenario, Step, StepContext } from '../../../sim/scenario/scenario.ts';
+import { exitCode, Inconclusive, type Verdict } from '../../../sim/scenario/verdict.ts';
+
+const world: World = {
+  actors: new Map(),
+  clockOffset: () => Promise.resolve(0),
+  advance: () => Promise.resolve(),
+  reset: () => Promise.resolve(),
+};
+
+const step = (number: string, run: (t: StepContext) => Promise<void> | void, guard = 2000): Step => ({
+  number,
+  title: `step ${number}`,
+  clause: 'TS 0',
+  responsible: 'kms',
+  guard,
+  run: async (t) => run(t),
+});
+
+const scenario = (...steps: Step[]): Scenario => ({ id: 's', title: 'S', requirements: ['X-1'], actors: [], steps });
+
+const verdicts = async (...steps: Step[]): Promise<Verdict[]> => {
+  const result = await runScenario(scenario(...steps), world);
+  return [result.verdict, ...result.steps.map((s) => s.verdict)];
+};
+
+const ok = (number: string): Step => step(number, () => {});
+
+describe('scenario runner: verdicts as in TTCN-3', () => {
+  it('passes when every step passes', async () => {
+    expect(await verdicts(ok('0'), ok('1'))).to.deep.equal(['pass', 'pass', 'pass']);
+  });
+
+  const causes: [string, () => void | Promise<void>, Verdict][] = [
+    ['a failed assertion', () => void expect(1).to.equal(2), 'fail'],
+    ['an actor that refuses', () => Promise.reject(new ControlError('CONTROL_FAILED', 'no')), 'fail'],
+    ['an actor that cannot be reached', () => Promise.reject(new ControlError('CONTROL_UNREACHABLE', 'gone')), 'error'],
+    ['a broken precondition', () => Promise.reject(new Inconclusive('x')), 'inconc'],
+    ['a bug in the scenario', () => Promise.reject(new TypeError('x')), 'error'],
+  ];
+  for (const [what, run, verdict] of causes) {
+    it(`gives ${verdict} for ${what}, and runs no later step`, async () => {
+      expect(await verdicts(ok('0'), step('1', run), ok('2'))).to.deep.equal([verdict, 'pass', verdict, 'none']);
+    });
+  }
+
+  it('ends a step at its guard time and says what did not come', async () => {
+    const result = await runScenario(
+      scenario(step('3b', (t) => t.expect('the push', { interface: 'HTTP-1' }, 5000).then(() => {}), 20)),
+      world,
+    );
+    expect(result.verdict).to.equal('fail');
+    expect(result.steps[0]!.failure!.message).to.match(
+      /step 3b did not end within its guard time of 20 ms; still waited for: the push/,
+    );
+  });
+
+  it('ends a single wait at its own bound', async () => {
+    const result = await runScenario(
+      scenario(step('1', (t) => t.until('a state', () => false, 15).then(() => {}))),
+      world,
+    );
+    expect(result.steps[0]!.failure!.message).to.equal('did not come within 15 ms: a state');
+  });
+
+  it('names step, clause, responsible actor, expected and seen', async () => {
+    const result = await runScenario(scenario(step('4', () => void expect('493').to.equal('200'))), world);
+    expect(result.steps[0]!.failure).to.include({
+      step: '4',
+      clause: 'TS 0',
+      responsible: 'kms',
+      expected: '200',
+      seen: '493',
+    });
+  });
+
+  it('is inconclusive without the actors that the scenario needs', async () => {
+    const result = await runScenario({ ...scenario(ok('0')), actors: ['ue'] }, world);
+    expect(result.verdict).to.equal('inconc');
+    expect(result.steps[0]!.failure!.message).to.include('no actor ue');
+  });
+
+  it('maps verdicts to exit codes', () => {
+    expect(exitCode(['pass', 'n/a'])).to.equal(0);
+    expect(exitCode(['pass', 'fail', 'inconc'])).to.equal(1);
+    expect(exitCode(['pass', 'inconc'])).to.equal(3);
+    expect(exitCode(['fail', 'error'])).to.equal(3);
+  });
+});
