@@ -1,0 +1,37 @@
+import { type EccsiKey, hashHs } from './eccsi.ts';
+import { signWithHs } from './eccsi-native.ts';
+import { IbcError } from './errors.ts';
+import type { KmsCertificate, UserKeySet } from './key-set.ts';
+import { zero } from './octets.ts';
+
+/** Signs as one identity in one key period; for MIKEY and for CMS SignedData alike. */
+export interface IdentitySigner {
+  readonly userUri: string;
+  /** 32 octets (TS 33.180 F.2.1): names the verification key. */
+  readonly uid: Uint8Array;
+  readonly keyPeriodNo: number;
+  /** The ECCSI signature over the octets, 129 octets: r || s || PVT (RFC 6507 section 5.2.1). */
+  sign(message: Uint8Array): Uint8Array;
+  /** Zeroes the signer's copy of the SSK; `sign` throws `disposed` afterwards. */
+  dispose(): void;
+}
+
+/** A signer for a key set that {@link validateKeySet} has accepted; it keeps a copy of the SSK and of HS. */
+export function createSigner(keySet: UserKeySet, certificate: KmsCertificate): IdentitySigner {
+  const key: EccsiKey = { ssk: keySet.ssk.slice(), pvt: keySet.pvt.slice() };
+  const HS = hashHs(certificate.pubAuthKey, keySet.uid, key.pvt);
+  let disposed = false;
+  return {
+    userUri: keySet.userUri,
+    uid: keySet.uid.slice(),
+    keyPeriodNo: keySet.keyPeriodNo,
+    sign: (message) => {
+      if (disposed) throw new IbcError('disposed', 'this signer has been disposed of');
+      return signWithHs(HS, key, message);
+    },
+    dispose: () => {
+      disposed = true;
+      zero(key.ssk);
+    },
+  };
+}
