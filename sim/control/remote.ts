@@ -1,4 +1,5 @@
 /** The control handle of an actor in another process or container. */
+import { setTimeout } from 'node:timers/promises';
 import { Agent, fetch } from 'undici';
 import type { MessageRecord } from '../trace/record.ts';
 import {
@@ -10,13 +11,15 @@ import {
   type JsonObject,
   type TlsIdentity,
 } from './actor.ts';
-import { type ControlAnswer, fromLine, PATHS } from './wire.ts';
+import { type ControlAnswer, fromLine, LIFE_HEADER, PATHS } from './wire.ts';
 
 /** Longest that a verb may take; scenarios have shorter guards of their own. */
 const ANSWER_MS = 60_000;
 /** Longest that records may lag behind the answer of the verb that made them. */
 const RECORDS_MS = 5_000;
 const OFFSET_SAMPLES = 5;
+/** Pause before the record stream of an actor that went away is asked for again. */
+const RECONNECT_MS = 100;
 
 export interface RemoteActor {
   readonly name: string;
@@ -35,8 +38,9 @@ export class RemoteControl implements ActorControl {
   readonly #closed = new AbortController();
   readonly #listeners = new Set<(record: MessageRecord) => void>();
   readonly #waiters = new Set<() => void>();
-  /** Sequence number of the next record to come; undefined before the stream has said where it stands. */
+  /** Sequence number of the next record to come; undefined before the stream has been opened. */
   #next: number | undefined;
+  #life = '';
   #streaming: Promise<void> | undefined;
 
   constructor(actor: RemoteActor) {
@@ -53,7 +57,8 @@ export class RemoteControl implements ActorControl {
 
   /** Begins to follow the actor's records, from those on that it makes after this call. */
   async open(): Promise<void> {
-    const { records } = await this.#ask(`${PATHS.read}/health`, {});
+    const { records, life } = await this.#ask(`${PATHS.read}/health`, {});
+    this.#life = life;
     this.#next = records;
     this.#streaming = this.#follow();
   }
@@ -92,6 +97,7 @@ export class RemoteControl implements ActorControl {
 
   async #call(path: string, args: JsonObject): Promise<Json> {
     const answer = await this.#ask(path, args);
+    this.#live(answer.life);
     await this.#recordsUpTo(answer.records);
     if (answer.error === undefined) return (answer.value ?? null) as Json;
     const { code, message, actorCode, detail } = answer.error;
@@ -127,7 +133,7 @@ export class RemoteControl implements ActorControl {
   async #recordsUpTo(count: number): Promise<void> {
     if (this.#next === undefined || this.#next >= count) return;
     await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => {
+      const timer = globalThis.setTimeout(() => {
         this.#waiters.delete(check);
         reject(
           new ControlError(
@@ -146,14 +152,27 @@ export class RemoteControl implements ActorControl {
     });
   }
 
+  /** A restarted actor counts from zero again. */
+  #live(life: string): boolean {
+    if (this.#next === undefined || life === '' || life === this.#life) return false;
+    this.#life = life;
+    this.#next = 0;
+    return true;
+  }
+
   /** Reads the record stream, and takes it up again where it broke, until closed. */
   async #follow(): Promise<void> {
-    while (!this.#closed.signal.aborted) {
+    const { signal } = this.#closed;
+    while (!signal.aborted) {
       try {
         const response = await fetch(`${this.#url}${PATHS.records}?from=${this.#next}`, {
           dispatcher: this.#agent,
-          signal: this.#closed.signal,
+          signal,
         });
+        if (this.#live(response.headers.get(LIFE_HEADER) ?? '')) {
+          await response.body!.cancel();
+          continue;
+        }
         let rest = '';
         for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
           const lines = (rest + chunk).split('\n');
@@ -161,16 +180,9 @@ export class RemoteControl implements ActorControl {
           for (const line of lines) this.#deliver(fromLine(line));
         }
       } catch {
-        if (this.#closed.signal.aborted) return;
+        // Away for now; a verb or reading that needs the actor says so, with its bound.
       }
-      // The actor may have been restarted: it then counts from zero again.
-      await new Promise<void>((resolve) => setTimeout(resolve, 100));
-      try {
-        const { records } = await this.#ask(`${PATHS.read}/health`, {});
-        if (records < (this.#next ?? 0)) this.#next = 0;
-      } catch {
-        // Still away: the next round asks again.
-      }
+      await setTimeout(RECONNECT_MS, undefined, { signal }).catch(() => {});
     }
   }
 

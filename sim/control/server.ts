@@ -2,6 +2,7 @@
  * Serves one actor's control interface: verbs, readings, the record stream and the clock to whoever holds the runner's
  * certificate; `/healthz` and `/metrics` to anybody who trusts the CA.
  */
+import { randomUUID } from 'node:crypto';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
@@ -11,7 +12,7 @@ import type { MessageRecord } from '../trace/record.ts';
 import type { Actor, ControlError, Json, JsonObject, TlsIdentity } from './actor.ts';
 import { invoke } from './invoke.ts';
 import type { ShiftedClock } from './shifted-clock.ts';
-import { type ControlAnswer, PATHS, RUNNER_URI, toLine } from './wire.ts';
+import { type ControlAnswer, LIFE_HEADER, PATHS, RUNNER_URI, toLine } from './wire.ts';
 
 /** Records kept for a runner that connects or reconnects later; older ones are gone. */
 const KEPT_RECORDS = 20_000;
@@ -35,6 +36,7 @@ export class ControlServer {
   readonly #streams = new Set<Response>();
   readonly #metrics = new Registry();
   readonly #messages: Counter;
+  readonly #life = randomUUID();
   #made = 0;
 
   constructor(options: ControlServerOptions) {
@@ -97,7 +99,7 @@ export class ControlServer {
     app.use('/control', onlyRunner, express.json({ limit: BODY_LIMIT }));
     app.post(`${PATHS.do}/advanceClock`, async (req, res) => {
       await this.#options.clock?.advance(Number((req.body as JsonObject).ms));
-      res.json({ records: this.#made, value: this.#options.clock?.now() ?? null } satisfies ControlAnswer);
+      res.json({ ...this.#stand(), value: this.#options.clock?.now() ?? null } satisfies ControlAnswer);
     });
     app.post(`${PATHS.do}/:name`, (req, res) => this.#answer('verbs', req, res));
     app.post(`${PATHS.read}/:name`, (req, res) => this.#answer('readings', req, res));
@@ -107,15 +109,19 @@ export class ControlServer {
     app.get(PATHS.records, (req, res) => this.#stream(Number(req.query.from ?? 0), res));
     app.use((error: Error & { status?: number }, _req: Request, res: Response, _next: NextFunction) => {
       res.status(error.status ?? 500).json({
-        records: this.#made,
+        ...this.#stand(),
         error: { code: 'CONTROL_FAILED', message: error.message },
       } satisfies ControlAnswer);
     });
     return app;
   }
 
+  #stand(): Pick<ControlAnswer, 'records' | 'life'> {
+    return { records: this.#made, life: this.#life };
+  }
+
   async #answer(table: 'verbs' | 'readings', req: Request, res: Response): Promise<void> {
-    let answer: Omit<ControlAnswer, 'records'>;
+    let answer: Omit<ControlAnswer, 'records' | 'life'>;
     try {
       answer = {
         value: (await invoke(
@@ -129,11 +135,15 @@ export class ControlServer {
       const { code, message, actorCode, detail } = cause as ControlError;
       answer = { error: { code, message, detail, ...(actorCode === undefined ? {} : { actorCode }) } };
     }
-    res.json({ ...answer, records: this.#made } satisfies ControlAnswer);
+    res.json({ ...answer, ...this.#stand() } satisfies ControlAnswer);
   }
 
   #stream(from: number, res: Response): void {
-    res.writeHead(200, { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' });
+    res.writeHead(200, {
+      'content-type': 'application/x-ndjson',
+      'cache-control': 'no-store',
+      [LIFE_HEADER]: this.#life,
+    });
     res.flushHeaders();
     for (const record of this.#records) if (record.sequence >= from) res.write(toLine(record));
     this.#streams.add(res);
@@ -149,5 +159,5 @@ function onlyRunner(req: Request, res: Response, next: NextFunction): void {
     return;
   }
   const message = `the control interface takes only a certificate of this testbed's CA for ${RUNNER_URI}`;
-  res.status(403).json({ records: 0, error: { code: 'CONTROL_FAILED', message } } satisfies ControlAnswer);
+  res.status(403).json({ records: 0, life: '', error: { code: 'CONTROL_FAILED', message } } satisfies ControlAnswer);
 }

@@ -15,9 +15,14 @@ export const PATHS = {
  */
 export const RUNNER_URI = 'urn:mcptt-testbed:runner';
 
+/** Header of the record stream with the same value as {@link ControlAnswer.life}. */
+export const LIFE_HEADER = 'x-testbed-life';
+
 /** Answer to `do` and `read`: how many records the actor had made by then, so that the caller can wait for them. */
 export interface ControlAnswer {
   readonly records: number;
+  /** Names this life of the actor: after a restart it counts its records from zero again. */
+  readonly life: string;
   readonly value?: unknown;
   readonly error?: {
     readonly code: string;

@@ -1,0 +1,189 @@
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { expect } from 'chai';
+import { createTestCa } from '../../../actors/security/ca.ts';
+import { type Actor, ControlError, type Json, type JsonObject } from '../../../sim/control/actor.ts';
+import { InProcessControl } from '../../../sim/control/in-process.ts';
+import { RemoteControl } from '../../../sim/control/remote.ts';
+import { ControlServer } from '../../../sim/control/server.ts';
+import { ShiftedClock } from '../../../sim/control/shifted-clock.ts';
+import { RUNNER_URI } from '../../../sim/control/wire.ts';
+import type { MessageRecord, Report } from '../../../sim/trace/record.ts';
+import { createRecorder } from '../../../sim/trace/recorder.ts';
+
+/** The smallest actor: it reports as many messages as it is told to. */
+function parrot(report: Report): Actor {
+  return {
+    name: 'kms',
+    kind: 'kms',
+    start: () => Promise.resolve({}),
+    connect: () => Promise.resolve(),
+    stop: () => Promise.resolve(),
+    verbs: {
+      speak: (args) => {
+        for (let i = 0; i < Number(args.times); i++) {
+          const bytes = Buffer.concat([Buffer.from(`POST /${i} HTTP/1.1\r\n\r\n`), Uint8Array.of(0, 255, 10)]);
+          report({ direction: 'sent', interface: 'HTTP-1', peer: 'ue', protocol: 'http', bytes });
+        }
+        return Promise.resolve({ said: args.times ?? 0 });
+      },
+      refuse: () =>
+        Promise.reject(
+          Object.assign(new Error('the user is unknown'), {
+            code: 'KMS_UNKNOWN_USER',
+            detail: { httpStatus: 403 },
+            secret: 'K',
+          }),
+        ),
+    },
+    readings: { health: () => ({ ok: true }), echo: (args: JsonObject): Json => args },
+  };
+}
+
+describe('control interface: an actor in another process', () => {
+  let ca: Awaited<ReturnType<typeof createTestCa>>;
+  let server: ControlServer;
+  let remote: RemoteControl;
+  let clock: ShiftedClock;
+  let port: number;
+  let waiting: string[];
+
+  before(async () => {
+    ca = await createTestCa();
+  });
+
+  const serve = async (at = 0): Promise<void> => {
+    let deliver: (record: MessageRecord) => void = () => {};
+    const actor = parrot(createRecorder({ actor: 'kms', clock, sink: (record) => deliver(record) }));
+    const tls = await ca.issue({ commonName: 'kms', dns: ['localhost'], ip: ['127.0.0.1'] });
+    server = new ControlServer({ actor, tls, host: '127.0.0.1', port: at, clock, waitingFor: () => waiting });
+    deliver = server.sink;
+    port = await server.start();
+  };
+
+  beforeEach(async () => {
+    clock = new ShiftedClock();
+    waiting = [];
+    await serve();
+    const tls = await ca.issue({ commonName: 'runner', uri: [RUNNER_URI] });
+    remote = new RemoteControl({ name: 'kms', kind: 'kms', url: `https://127.0.0.1:${port}`, tls });
+    await remote.open();
+  });
+
+  afterEach(async () => {
+    await remote.close();
+    await server.stop();
+  });
+
+  const caught = async (run: () => Promise<unknown>): Promise<ControlError> => {
+    try {
+      await run();
+    } catch (error) {
+      expect(error).to.be.instanceOf(ControlError);
+      return error as ControlError;
+    }
+    throw new Error('was not refused');
+  };
+
+  it('answers verbs and readings as one in this process does', async () => {
+    const local = new InProcessControl(parrot(() => {}));
+    for (const control of [remote, local]) {
+      expect(await control.do('speak', { times: 2 })).to.deep.equal({ said: 2 });
+      expect(await control.read('echo', { a: [1, null, 'x'] })).to.deep.equal({ a: [1, null, 'x'] });
+      const refused = await caught(() => control.do('refuse'));
+      expect(refused).to.include({
+        code: 'CONTROL_FAILED',
+        actorCode: 'KMS_UNKNOWN_USER',
+        message: 'kms could not refuse: the user is unknown',
+      });
+      expect(refused.detail).to.deep.equal({ httpStatus: 403 });
+      const unknown = await caught(() => control.read('hasOwnProperty'));
+      expect(unknown.code).to.equal('CONTROL_UNKNOWN');
+      expect(unknown.message).to.equal("kms has no reading 'hasOwnProperty'; it has: health, echo");
+    }
+  });
+
+  it('has delivered every record of a verb, octet for octet, when the verb settles', async () => {
+    const seen: MessageRecord[] = [];
+    remote.onRecord((record) => seen.push(record));
+    await remote.do('speak', { times: 500 });
+    expect(seen.map((r) => r.sequence)).to.deep.equal(Array.from({ length: 500 }, (_, i) => i));
+    expect([...seen[7]!.bytes.subarray(-3)]).to.deep.equal([0, 255, 10]);
+  });
+
+  it('takes the record stream up again after the actor was restarted', async () => {
+    const seen: MessageRecord[] = [];
+    remote.onRecord((record) => seen.push(record));
+    await remote.do('speak', { times: 3 });
+    await server.stop();
+    await serve(port);
+    let answered = false;
+    while (!answered)
+      answered = await remote.do('speak', { times: 1 }).then(
+        () => true,
+        () => false,
+      );
+    expect(seen.map((r) => r.sequence).slice(0, 4)).to.deep.equal([0, 1, 2, 0]);
+  });
+
+  it('refuses whoever does not hold the runner’s certificate', async () => {
+    const strangers = {
+      'an actor': await ca.issue({ commonName: 'ue', uri: ['urn:other'] }),
+      'another CA': {
+        ...(await (await createTestCa()).issue({ commonName: 'runner', uri: [RUNNER_URI] })),
+        ca: (await ca.issue({ commonName: 'x' })).ca,
+      },
+    };
+    for (const tls of Object.values(strangers)) {
+      const stranger = new RemoteControl({ name: 'kms', kind: 'kms', url: `https://127.0.0.1:${port}`, tls });
+      const error = await caught(() => stranger.do('speak', { times: 1 }));
+      expect(error.message).to.include('takes only a certificate');
+      await stranger.close();
+    }
+  });
+
+  it('moves the actor’s clock ahead and measures how far clocks differ', async () => {
+    let rang = false;
+    clock.setTimer(3_600_000, () => {
+      rang = true;
+    });
+    await remote.do('advanceClock', { ms: 3_600_001 });
+    expect(rang).to.equal(true);
+    expect(clock.now() - Date.now()).to.be.at.least(3_600_000);
+    expect(Math.abs(await remote.clockOffset())).to.be.below(1000);
+  });
+
+  it('says at /healthz for whom the actor waits, and counts messages at /metrics', async () => {
+    const { Agent, fetch } = await import('undici');
+    const dispatcher = new Agent({ connect: { ca: (await ca.issue({ commonName: 'x' })).ca } });
+    const get = async (path: string): Promise<[number, string]> => {
+      const response = await fetch(`https://127.0.0.1:${port}${path}`, { dispatcher });
+      return [response.status, await response.text()];
+    };
+    await remote.do('speak', { times: 2 });
+    expect((await get('/healthz'))[0]).to.equal(200);
+    waiting = ['idm'];
+    expect(await get('/healthz')).to.deep.equal([503, '{"ok":false,"actor":"kms","waitingFor":["idm"]}']);
+    expect((await get('/metrics'))[1]).to.match(
+      /mcptt_testbed_messages_total\{interface="HTTP-1",direction="sent",protocol="http",actor="kms"\} 2/,
+    );
+    await dispatcher.close();
+  });
+
+  it('says that nobody answers where nobody listens', async () => {
+    const free = createServer().listen(0, '127.0.0.1');
+    await once(free, 'listening');
+    const { port: closed } = free.address() as { port: number };
+    free.close();
+    const gone = new RemoteControl({
+      name: 'idm',
+      kind: 'idm',
+      url: `https://127.0.0.1:${closed}`,
+      tls: await ca.issue({ commonName: 'runner', uri: [RUNNER_URI] }),
+    });
+    const error = await caught(() => gone.read('health'));
+    expect(error.code).to.equal('CONTROL_UNREACHABLE');
+    expect(error.message).to.match(/^idm at https:.* did not answer: /);
+    await gone.close();
+  });
+});
