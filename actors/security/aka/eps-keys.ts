@@ -27,8 +27,8 @@ export function deriveKey(key: Uint8Array, fc: number, ...parameters: Uint8Array
 export function servingNetworkId(mcc: string, mnc: string): Uint8Array {
   if (!/^\d{3}$/.test(mcc)) throw new RangeError('MCC must be three digits');
   if (!/^\d{2,3}$/.test(mnc)) throw new RangeError('MNC must be two or three digits');
-  const [c1, c2, c3] = [...mcc].map(Number) as [number, number, number];
-  const [n1, n2, n3 = 0xf] = [...mnc].map(Number) as [number, number, number?];
+  const [c1, c2, c3] = mcc.split('').map(Number) as [number, number, number];
+  const [n1, n2, n3 = 0xf] = mnc.split('').map(Number) as [number, number, number?];
   return Uint8Array.of((c2 << 4) | c1, (n3 << 4) | c3, (n2 << 4) | n1);
 }
 
