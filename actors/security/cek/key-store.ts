@@ -1,0 +1,309 @@
+/**
+ * The CEKs that one endpoint holds. One key of a user and SIP session seals; the one before it opens for a bounded overlap;
+ * Key IDs of keys that ended are remembered, so that "retired" and "unknown" are told apart. Keys are zeroed when dropped.
+ */
+import { CekError } from './errors.ts';
+import { cekFingerprint } from './fingerprint.ts';
+import { type HeldCekEvent, type HeldCekState, nextHeldState } from './held-state.ts';
+import { keyIdOctets } from './key-id.ts';
+
+/** CEK-1 of the requirements: 256 bits. */
+export const CEK_OCTETS = 32;
+
+/** As many Key IDs of ended keys are remembered, the oldest dropped first. */
+const REMEMBERED = 10_000;
+
+/** What the store needs of a clock: wall time in milliseconds, and a timer that can be cancelled. */
+export interface CekClock {
+  now(): number;
+  setTimer(delayMs: number, callback: () => void): { cancel(): void };
+}
+
+/** A CEK as it arrived and was opened. Times are milliseconds since 1970. */
+export interface ArrivedCek {
+  readonly keyId: string;
+  /** 32 octets; the store makes its own copy. */
+  readonly key: Uint8Array;
+  readonly userUri: string;
+  readonly clientId: string;
+  readonly sipSession: string;
+  readonly notBefore: number;
+  readonly notAfter: number;
+  readonly state: 'active' | 'pending-ack';
+  readonly supersedes?: { readonly keyId: string; readonly notAfter: number };
+}
+
+/** What a holder is told of a key; the octets belong to the store and are zeroed when it drops the key: do not keep them. */
+export interface UsableCek {
+  readonly keyId: string;
+  readonly key: Uint8Array;
+  readonly userUri: string;
+  readonly clientId: string;
+  readonly sipSession: string;
+  readonly state: HeldCekState;
+}
+
+/** A held key without its octets, JSON-safe. */
+export interface HeldCekView {
+  readonly keyId: string;
+  readonly userUri: string;
+  readonly clientId: string;
+  readonly sipSession: string;
+  readonly state: HeldCekState;
+  readonly cekFingerprint: string;
+  readonly notAfter: number;
+  readonly messages: number;
+}
+
+/** Which keys end: by Key ID, or all of a SIP session, or those of one user of it. */
+export interface EndedCeks {
+  readonly keyId?: string;
+  readonly userUri?: string;
+  readonly clientId?: string;
+  readonly sipSession?: string;
+}
+
+interface Held {
+  readonly keyId: string;
+  readonly key: Uint8Array;
+  readonly userUri: string;
+  readonly clientId: string;
+  readonly sipSession: string;
+  readonly notBefore: number;
+  state: HeldCekState;
+  notAfter: number;
+  messages: number;
+  timer?: { cancel(): void };
+}
+
+export type CekChangeListener = (change: { keyId: string; state: HeldCekState; reason?: string }) => void;
+
+export class CekKeyStore {
+  readonly #clock: CekClock;
+  readonly #held = new Map<string, Held>();
+  readonly #retired = new Map<string, string>();
+  readonly #waiting = new Set<() => void>();
+  readonly #listeners = new Set<CekChangeListener>();
+
+  constructor(clock: CekClock) {
+    this.#clock = clock;
+  }
+
+  /**
+   * Takes a CEK that has been opened. Repeating it changes nothing; `active` confirms one taken as `pending-ack`. The
+   * current key of the same user, client and SIP session then only opens, until the end of the overlap.
+   * @returns `retired` for a key that has already ended here: it is not taken up again
+   * @throws CekError `CEK_BAD_KEY_ID`, `CEK_WEAK`, `CEK_REPEATED`
+   */
+  take(cek: ArrivedCek): 'taken' | 'held' | 'retired' {
+    keyIdOctets(cek.keyId);
+    if (cek.key.length !== CEK_OCTETS || cek.key.every((octet) => octet === cek.key[0])) {
+      throw new CekError('CEK_WEAK', `the key under Key ID ${cek.keyId} is not a 256-bit key`);
+    }
+    if (this.#retired.has(cek.keyId)) return 'retired';
+    const held = this.#held.get(cek.keyId);
+    if (held === undefined) this.#refuseRepeated(cek);
+    else if (!Buffer.from(held.key).equals(cek.key)) {
+      throw new CekError('CEK_REPEATED', `Key ID ${cek.keyId} arrived with another key than before`);
+    }
+    const entry = held ?? this.#add(cek);
+    entry.notAfter = entry.state === 'overlap' ? Math.min(entry.notAfter, cek.notAfter) : cek.notAfter;
+    this.#arm(entry);
+    if (cek.state === 'active' && entry.state === 'pending-ack') this.#becomeCurrent(entry, cek);
+    return held === undefined ? 'taken' : 'held';
+  }
+
+  /** Ends keys and zeroes them. @returns the Key IDs that ended by it, none when nothing matched */
+  end(which: EndedCeks, reason: string): string[] {
+    const ended = [...this.#held.values()].filter(
+      (held) =>
+        (which.keyId === undefined || held.keyId === which.keyId) &&
+        (which.userUri === undefined || held.userUri === which.userUri) &&
+        (which.clientId === undefined || held.clientId === which.clientId) &&
+        (which.sipSession === undefined || held.sipSession === which.sipSession),
+    );
+    for (const held of ended) this.#retire(held, reason);
+    return ended.map((held) => held.keyId);
+  }
+
+  /**
+   * The key to seal with for a user's SIP session (and client, where one user has several).
+   * @throws CekError `CEK_NONE`, `CEK_PENDING`
+   */
+  sealing(whose: { userUri: string; sipSession: string; clientId?: string }): UsableCek {
+    const mine = [...this.#held.values()].filter(
+      (held) =>
+        this.#alive(held) &&
+        held.userUri === whose.userUri &&
+        held.sipSession === whose.sipSession &&
+        (whose.clientId === undefined || held.clientId === whose.clientId),
+    );
+    const current = mine.find((held) => held.state === 'current');
+    if (current !== undefined) return this.#use(current);
+    if (mine.some((held) => held.state === 'pending-ack')) {
+      throw new CekError(
+        'CEK_PENDING',
+        'the MCPTT server has not acknowledged the CEK yet: wait for the KMS to say so',
+      );
+    }
+    throw new CekError('CEK_NONE', 'there is no CEK for this user and SIP session: ask the KMS for one');
+  }
+
+  /**
+   * The key that a Key ID names.
+   * @throws CekError `CEK_UNKNOWN`, `CEK_RETIRED`
+   */
+  opening(keyId: string): UsableCek {
+    const held = this.#held.get(keyId);
+    if (held !== undefined && this.#alive(held)) return this.#use(held);
+    const reason = this.#retired.get(keyId);
+    if (reason !== undefined) throw new CekError('CEK_RETIRED', `the CEK with Key ID ${keyId} has ended: ${reason}`);
+    throw new CekError('CEK_UNKNOWN', `no CEK with Key ID ${keyId} was ever held here`);
+  }
+
+  /**
+   * As {@link opening}, but waits up to `boundMs` for a key that is still unknown: during a change one end holds the new
+   * key a moment before the other, and a message sealed with it must not be lost for that.
+   */
+  async awaitOpening(keyId: string, boundMs: number): Promise<UsableCek> {
+    if (!this.#held.has(keyId) && !this.#retired.has(keyId)) {
+      await new Promise<void>((resolve) => {
+        const done = (): void => {
+          timer.cancel();
+          stop();
+          this.#waiting.delete(done);
+          resolve();
+        };
+        const stop = this.onChange((change) => {
+          if (change.keyId === keyId) done();
+        });
+        const timer = this.#clock.setTimer(boundMs, done);
+        this.#waiting.add(done);
+      });
+    }
+    return this.opening(keyId);
+  }
+
+  /** Keys held, none of their octets. */
+  list(): HeldCekView[] {
+    return [...this.#held.values()]
+      .filter((held) => this.#alive(held))
+      .map((held) => ({
+        keyId: held.keyId,
+        userUri: held.userUri,
+        clientId: held.clientId,
+        sipSession: held.sipSession,
+        state: held.state,
+        cekFingerprint: cekFingerprint(held.key),
+        notAfter: held.notAfter,
+        messages: held.messages,
+      }));
+  }
+
+  /** Calls `listener` at each change of a key's state; returns the function that ends it. */
+  onChange(listener: CekChangeListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Zeroes and forgets everything, Key IDs too. */
+  close(): void {
+    for (const held of this.#held.values()) {
+      held.timer?.cancel();
+      held.key.fill(0);
+    }
+    this.#held.clear();
+    this.#retired.clear();
+    for (const done of [...this.#waiting]) done();
+    this.#listeners.clear();
+  }
+
+  #refuseRepeated(cek: ArrivedCek): void {
+    for (const held of this.#held.values()) {
+      if (Buffer.from(held.key).equals(cek.key)) {
+        throw new CekError('CEK_REPEATED', `Key ID ${cek.keyId} arrived with the key of Key ID ${held.keyId}`);
+      }
+    }
+  }
+
+  #add(cek: ArrivedCek): Held {
+    const entry: Held = {
+      keyId: cek.keyId,
+      key: Uint8Array.from(cek.key),
+      userUri: cek.userUri,
+      clientId: cek.clientId,
+      sipSession: cek.sipSession,
+      notBefore: cek.notBefore,
+      state: 'pending-ack',
+      notAfter: cek.notAfter,
+      messages: 0,
+    };
+    this.#held.set(cek.keyId, entry);
+    if (cek.state === 'pending-ack') this.#tell(entry);
+    return entry;
+  }
+
+  #becomeCurrent(entry: Held, cek: ArrivedCek): void {
+    this.#change(entry, 'confirmed');
+    for (const other of this.#held.values()) {
+      const sameSlot =
+        other.userUri === entry.userUri && other.clientId === entry.clientId && other.sipSession === entry.sipSession;
+      if (other === entry || !sameSlot || other.state !== 'current') continue;
+      if (other.notBefore > entry.notBefore) {
+        // An older key that arrives late only opens: its own NotAfter is the end of its overlap.
+        this.#change(entry, 'superseded');
+        return;
+      }
+      // A key that was superseded while this end was away goes the same way as the one that is named.
+      other.notAfter = Math.min(other.notAfter, cek.supersedes?.notAfter ?? this.#clock.now());
+      this.#change(other, 'superseded');
+      this.#arm(other);
+    }
+  }
+
+  #change(entry: Held, event: HeldCekEvent, reason?: string): void {
+    entry.state = nextHeldState(entry.state, event, entry.keyId);
+    this.#tell(entry, reason);
+  }
+
+  #tell(entry: Held, reason?: string): void {
+    const change = { keyId: entry.keyId, state: entry.state, ...(reason === undefined ? {} : { reason }) };
+    for (const listener of [...this.#listeners]) listener(change);
+  }
+
+  #arm(entry: Held): void {
+    entry.timer?.cancel();
+    entry.timer = this.#clock.setTimer(Math.max(0, entry.notAfter - this.#clock.now()), () => this.#expire(entry));
+  }
+
+  #expire(entry: Held): void {
+    if (entry.state !== 'retired') this.#retire(entry, entry.state === 'overlap' ? 'superseded' : 'expired');
+  }
+
+  /** Looked at on every use, so that a late timer never lets an ended key work. */
+  #alive(entry: Held): boolean {
+    if (this.#clock.now() >= entry.notAfter) this.#expire(entry);
+    return entry.state !== 'retired';
+  }
+
+  #retire(entry: Held, reason: string): void {
+    entry.timer?.cancel();
+    entry.key.fill(0);
+    this.#held.delete(entry.keyId);
+    this.#retired.set(entry.keyId, reason);
+    if (this.#retired.size > REMEMBERED) this.#retired.delete(this.#retired.keys().next().value!);
+    this.#change(entry, 'ended', reason);
+  }
+
+  #use(entry: Held): UsableCek {
+    entry.messages += 1;
+    return {
+      keyId: entry.keyId,
+      key: entry.key,
+      userUri: entry.userUri,
+      clientId: entry.clientId,
+      sipSession: entry.sipSession,
+      state: entry.state,
+    };
+  }
+}
