@@ -188,7 +188,7 @@ describe('TS 24.301 and TS 33.401: EPS attach (step 0)', () => {
       if (message.type !== 'authentication-request') return;
       const answer = new Usim(
         card,
-        Array.from({ length: 32 }, () => 2 ** 30),
+        Array.from({ length: 32 }, () => seqAtUsim),
       ).authenticate(message.rand, message.autn);
       if (answer.outcome !== 'synch-failure') throw new Error(answer.outcome);
       again.send(encodeEmm({ type: 'authentication-failure', cause: 21, auts: answer.auts }));
