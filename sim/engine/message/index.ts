@@ -2,6 +2,7 @@
 export { type Address, parseAddress } from './address.ts';
 export { buildRequest, buildResponse, type HeaderList } from './build.ts';
 export { type Refusal, SipParseError, type SipParseErrorCode } from './errors.ts';
+export { StreamFramer } from './framer.ts';
 export { HeaderLine } from './header.ts';
 export { DEFAULT_LIMITS, type MessageLimits } from './limits.ts';
 export { type CSeq, SipMessage, toBytes, toText } from './message.ts';

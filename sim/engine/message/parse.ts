@@ -58,7 +58,8 @@ function parse(bytes: Buffer, mode: ParseMode, limits: MessageLimits): SipMessag
   const length = contentLength(lines);
   const available = bytes.length - bodyAt;
   const bodyLength = typeof length === 'number' ? length : available;
-  if (length === 'malformed') fault ??= ['content-length', 'malformed Content-Length'];
+  // First of all faults: after it the start of the next message on a stream is not known.
+  if (length === 'malformed') fault = ['content-length', 'malformed Content-Length'];
   else if (length === undefined && mode === 'stream') fault ??= ['content-length', 'no Content-Length on a stream'];
   else if (bodyLength > limits.bodyBytes) {
     fault ??= ['body-too-large', `a body of ${bodyLength} octets; at most ${limits.bodyBytes} are taken`];

@@ -23,6 +23,23 @@ export interface Target {
   readonly port: number;
 }
 
+/** A socket to listen on. Port 0 lets the system choose. */
+export interface ListenPoint {
+  readonly protocol: Protocol;
+  /** A numeric address, IPv6 without brackets; '::' and '0.0.0.0' listen on all of their family. */
+  readonly host: string;
+  readonly port: number;
+  /** For tls and wss: PEM. */
+  readonly tls?: { readonly key: string | Buffer; readonly cert: string | Buffer };
+}
+
+/** Where a listener really listens. */
+export interface BoundPoint {
+  readonly protocol: Protocol;
+  readonly host: string;
+  readonly port: number;
+}
+
 /** Whether lost messages are the transport's business (then transactions do not retransmit, RFC 3261 17). */
 export const isReliable = (protocol: Protocol): boolean => protocol !== 'udp';
 

@@ -1,67 +1,106 @@
 import type { Clock } from '../clock.ts';
-import type { SipMessage, SipParseError } from '../message/index.ts';
+import { buildResponse, type ParseMode, parseMessage, type SipMessage, SipParseError } from '../message/index.ts';
+import { choosePoint, peerKey, resolveHost } from './addresses.ts';
+import { connect } from './connect.ts';
+import type { Connection, ConnectionEvents, ConnectionSetup } from './connection.ts';
 import { TransportError } from './errors.ts';
-import type { Flow, Protocol, Target } from './flow.ts';
-import type { TransportLimits } from './limits.ts';
-
-/** A socket to listen on. Port 0 lets the system choose. `tls` is needed for tls and wss: PEM texts. */
-export interface ListenPoint {
-  readonly protocol: Protocol;
-  /** A numeric address, IPv6 without brackets; '::' and '0.0.0.0' listen on all. */
-  readonly host: string;
-  readonly port: number;
-  readonly tls?: { readonly key: string | Buffer; readonly cert: string | Buffer };
-}
-
-/** Where a listener really listens. */
-export interface BoundPoint {
-  readonly protocol: Protocol;
-  readonly host: string;
-  readonly port: number;
-}
+import { type BoundPoint, defaultPort, type Flow, type ListenPoint, type Protocol, type Target } from './flow.ts';
+import { DEFAULT_TRANSPORT_LIMITS, type TransportLimits } from './limits.ts';
+import { Listener } from './listener.ts';
+import { stampSource, viaTarget } from './source.ts';
+import { socketOf, UdpSocket } from './udp.ts';
 
 export interface TransportOptions {
   readonly clock: Clock;
-  /** Called for each well-formed message; top Via of requests has received and rport filled in (RFC 3261 18.2.1, RFC 3581). */
+  /**
+   * Called for each well-formed message; the top Via of a request has received and rport filled in (RFC 3261 18.2.1,
+   * RFC 3581). If it throws a SipParseError on account of a header that only it reads, the message counts as refused.
+   */
   readonly onMessage: (message: SipMessage, flow: Flow) => void;
   /** A connection ended, for whatever reason. Not called for UDP. */
   readonly onFlowClosed?: (flow: Flow) => void;
-  /** A message was refused; the layer has answered it or closed the connection already. */
+  /** A message was refused; the layer has answered it, or dropped it, or closed the connection already. */
   readonly onRefused?: (error: SipParseError, flow: Flow) => void;
   readonly limits?: Partial<TransportLimits>;
   /** Host names (lower case) to numeric addresses; the RFC 3263 minimum. */
   readonly hosts?: Readonly<Record<string, string>>;
   /** Trusted authorities for outgoing TLS and WSS, PEM. Without it the system's. */
-  readonly ca?: string | Buffer | readonly (string | Buffer)[];
+  readonly ca?: string | Buffer | (string | Buffer)[];
+  /** Whether certificates of TLS and WSS servers connected to are checked; default true. */
+  readonly verifyPeers?: boolean;
 }
 
 /** All listeners and connections of one engine. */
 export class TransportLayer {
-  constructor(_options: TransportOptions) {}
+  readonly #options: TransportOptions;
+  readonly #limits: TransportLimits;
+  readonly #points: (UdpSocket | Listener)[] = [];
+  readonly #connections = new Map<string, Connection>();
+  /** Connections by {@link peerKey}: the peer's address, and the port that it said it may be reached at (RFC 5923). */
+  readonly #byPeer = new Map<string, Connection>();
+  readonly #peerKeys = new WeakMap<Connection, Set<string>>();
+  readonly #halfOpen = new Set<Connection>();
+  readonly #events: ConnectionEvents;
+  #serial = 0;
+  #closed = false;
+
+  constructor(options: TransportOptions) {
+    this.#options = options;
+    this.#limits = { ...DEFAULT_TRANSPORT_LIMITS, ...options.limits };
+    this.#events = {
+      onOpen: (connection) => {
+        this.#halfOpen.delete(connection);
+        this.#remember(connection, connection.remotePort);
+      },
+      onFrame: (octets, broken, connection) => {
+        const mode = connection.protocol === 'tcp' || connection.protocol === 'tls' ? 'stream' : 'datagram';
+        this.#receive(octets, mode, connection, broken, connection);
+      },
+      onClosed: (connection) => this.#forget(connection),
+    };
+  }
 
   /** Opens a listener; rejects with TransportError `listen-failed`. */
-  async listen(_point: ListenPoint): Promise<BoundPoint> {
-    throw new TransportError('listen-failed', 'not yet');
+  async listen(point: ListenPoint): Promise<BoundPoint> {
+    try {
+      const bound =
+        point.protocol === 'udp'
+          ? await UdpSocket.bind(point.host, point.port, (octets, flow) => this.#receive(octets, 'datagram', flow))
+          : await this.#openListener(point);
+      this.#points.push(bound);
+      return { protocol: bound.protocol, host: bound.host, port: bound.port };
+    } catch (cause) {
+      const where = `${point.protocol} ${point.host}:${point.port}`;
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new TransportError('listen-failed', `cannot listen on ${where}: ${why}`, { cause });
+    }
   }
 
   /** The open listeners, in the order in which they were opened. */
   get listenPoints(): readonly BoundPoint[] {
-    return [];
+    return this.#points;
+  }
+
+  /** How many connections are open or being opened. */
+  get connectionCount(): number {
+    return this.#connections.size;
   }
 
   /** The listen point whose address belongs in Via and Contact of what is sent to `to`; undefined if none fits. */
-  localPoint(_to: Flow | Target): BoundPoint | undefined {
-    return undefined;
+  localPoint(to: Flow | Target): BoundPoint | undefined {
+    const remote = 'remoteAddress' in to ? to.remoteAddress : this.resolve(to.host);
+    return remote === undefined ? undefined : choosePoint(this.#points, to, remote);
   }
 
   /** The numeric address of a host: itself if numeric, else from the host table; undefined if unknown. */
-  resolve(_host: string): string | undefined {
-    return undefined;
+  resolve(host: string): string | undefined {
+    return resolveHost(host, this.#options.hosts ?? {});
   }
 
-  /** The open connection flow with this id, or a UDP flow; undefined once closed. */
-  flow(_id: string): Flow | undefined {
-    return undefined;
+  /** The connection with this flow id; undefined once it is closed (and for UDP, which has none). */
+  flow(id: string): Flow | undefined {
+    const connection = this.#connections.get(id);
+    return connection?.usable ? connection : undefined;
   }
 
   /**
@@ -69,21 +108,147 @@ export class TransportLayer {
    * most once, never before `send` returns. The result is the flow used (its local address is known once it is
    * connected); undefined when there is none to use, after which `failed` is called.
    */
-  send(_bytes: Buffer, _to: Flow | Target, _failed?: (error: TransportError) => void): Flow | undefined {
-    return undefined;
+  send(octets: Buffer, to: Flow | Target, failed?: (error: TransportError) => void): Flow | undefined {
+    try {
+      const flow = 'remoteAddress' in to ? this.#open(to) : this.#flowTo(to);
+      const socket = socketOf(flow);
+      if (socket) socket.send(octets, flow.remoteAddress, flow.remotePort, failed);
+      else this.#connections.get(flow.id)?.send(octets, failed);
+      return flow;
+    } catch (error) {
+      if (!(error instanceof TransportError)) throw error;
+      if (failed) setImmediate(failed, error);
+      return undefined;
+    }
   }
 
   /**
-   * Sends a response where its top Via and the request's flow say (RFC 3261 18.2.2, RFC 3581 4): back over the
-   * connection, else over a new one to received and sent-by port; over UDP to maddr, or received and rport.
+   * Sends a response where its top Via and its request's flow say (RFC 3261 18.2.2, RFC 3581 4): back over the
+   * connection, or if it is gone over another to received and the sent-by port; over UDP to maddr, else to received and
+   * rport.
    */
-  sendResponse(_response: SipMessage, _flow: Flow, _failed?: (error: TransportError) => void): Flow | undefined {
-    return undefined;
+  sendResponse(response: SipMessage, flow: Flow, failed?: (error: TransportError) => void): Flow | undefined {
+    const octets = response.serialise();
+    const socket = socketOf(flow);
+    if (socket === undefined && this.flow(flow.id)) return this.send(octets, flow, failed);
+    const via = viaTarget(response);
+    const port = via?.port ?? defaultPort(flow.protocol);
+    if (socket) {
+      const address = via && this.resolve(via.host);
+      // Without a usable Via the source is all there is to answer to.
+      return this.send(octets, address === undefined ? flow : socket.flowTo(address, port), failed);
+    }
+    const reachable = via !== undefined && (flow.protocol === 'tcp' || flow.protocol === 'tls');
+    return this.send(octets, reachable ? { protocol: flow.protocol, host: via.host, port } : flow, failed);
   }
 
-  /** Ends a connection (RFC 5626 flow token revoked, ...); no effect on UDP or a closed one. */
-  closeFlow(_flow: Flow): void {}
+  /** Closes a connection once what was sent on it has left; no effect on UDP. */
+  closeFlow(flow: Flow): void {
+    this.#connections.get(flow.id)?.finish();
+  }
 
   /** Closes everything; afterwards `send` fails with `closed`. */
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    this.#closed = true;
+    const closing = this.#points.splice(0).map((point) => point.close());
+    for (const connection of [...this.#connections.values()]) connection.close();
+    await Promise.all(closing);
+  }
+
+  #openListener(point: ListenPoint): Promise<Listener> {
+    const { headBytes, bodyBytes, connections, halfOpen } = this.#limits;
+    const admit = (protocol: Protocol): ConnectionSetup | undefined =>
+      this.#closed || this.#connections.size >= connections || this.#halfOpen.size >= halfOpen
+        ? undefined
+        : this.#setup(protocol);
+    return Listener.open(point, headBytes + bodyBytes, admit, (connection) => {
+      if (connection.state === 'handshake') this.#halfOpen.add(connection);
+      this.#connections.set(connection.id, connection);
+    });
+  }
+
+  #setup(protocol: Protocol): ConnectionSetup {
+    this.#serial += 1;
+    const { clock } = this.#options;
+    return { protocol, id: `${protocol}-${this.#serial}`, clock, limits: this.#limits, events: this.#events };
+  }
+
+  /** The flow itself if it may still be used. */
+  #open(flow: Flow): Flow {
+    if (this.#closed) throw new TransportError('closed', 'the transport layer is closed');
+    if (socketOf(flow) || this.flow(flow.id)) return flow;
+    throw new TransportError('connection-lost', `the ${flow.protocol} connection ${flow.id} is closed`);
+  }
+
+  #flowTo(to: Target): Flow {
+    if (this.#closed) throw new TransportError('closed', 'the transport layer is closed');
+    const address = this.resolve(to.host);
+    if (address === undefined) {
+      throw new TransportError('unresolvable', `${to.host} is neither numeric nor in the host table`);
+    }
+    const known = this.#byPeer.get(peerKey(to.protocol, address, to.port));
+    if (known?.usable) return known;
+    const point = choosePoint(this.#points, to, address);
+    if (point === undefined) throw new TransportError('no-listen-point', `nothing listens on ${to.protocol} here`);
+    if (point instanceof UdpSocket) return point.flowTo(address, to.port);
+    if (this.#connections.size >= this.#limits.connections) {
+      throw new TransportError('too-many-connections', `${this.#limits.connections} connections are open already`);
+    }
+    const setup = { ...this.#setup(to.protocol), outgoingTo: { address, port: to.port } };
+    const trust = { ca: this.#options.ca, verify: this.#options.verifyPeers ?? true };
+    const connection = connect(setup, { address, port: to.port, name: to.host }, trust);
+    this.#connections.set(connection.id, connection);
+    this.#remember(connection, to.port);
+    return connection;
+  }
+
+  #remember(connection: Connection, port: number): void {
+    const key = peerKey(connection.protocol, connection.remoteAddress, port);
+    if (this.#byPeer.get(key)?.usable) return;
+    this.#byPeer.set(key, connection);
+    const keys = this.#peerKeys.get(connection);
+    if (keys) keys.add(key);
+    else this.#peerKeys.set(connection, new Set([key]));
+  }
+
+  #forget(connection: Connection): void {
+    this.#halfOpen.delete(connection);
+    for (const key of this.#peerKeys.get(connection) ?? []) {
+      if (this.#byPeer.get(key) === connection) this.#byPeer.delete(key);
+    }
+    if (this.#connections.delete(connection.id)) this.#options.onFlowClosed?.(connection);
+  }
+
+  #receive(octets: Buffer, mode: ParseMode, flow: Flow, broken = false, connection?: Connection): void {
+    const message = parseMessage(octets, mode, this.#limits);
+    if (message instanceof SipParseError) {
+      this.#refuse(message, flow);
+      if (broken || (mode === 'stream' && message.code === 'content-length')) connection?.finish();
+      return;
+    }
+    if (message.isRequest) {
+      stampSource(message, flow);
+      const via = message.via;
+      // RFC 5923 5: the peer takes requests on this connection too. Its address is taken from the connection.
+      if (connection && via?.params.has('alias')) this.#remember(connection, via.port ?? defaultPort(flow.protocol));
+    }
+    try {
+      this.#options.onMessage(message, flow);
+    } catch (error) {
+      if (!(error instanceof SipParseError)) throw error;
+      const answerable = message.isRequest && message.method !== 'ACK';
+      this.#refuse(new SipParseError(error.code, error.message, answerable ? 400 : 'drop', message), flow);
+    }
+  }
+
+  #refuse(error: SipParseError, flow: Flow): void {
+    if (error.refusal !== 'drop' && error.partial) {
+      if (error.partial.via) stampSource(error.partial, flow);
+      this.#serial += 1;
+      // RFC 3261 8.2.6.2: every answer but 100 has a To tag.
+      const toTag = `refused-${this.#serial}`;
+      this.sendResponse(buildResponse(error.partial, error.refusal, undefined, { toTag }), flow);
+    }
+    this.#options.onRefused?.(error, flow);
+  }
 }

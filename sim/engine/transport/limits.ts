@@ -2,11 +2,11 @@ import { DEFAULT_LIMITS, type MessageLimits } from '../message/index.ts';
 
 /**
  * What peers may cost. Every limit has a defined outcome:
- * - head, header count, body (see {@link MessageLimits}): 400 or 413; on a stream the connection closes after it, since
- *   the start of the next message is not known.
+ * - head, header count, body (see {@link MessageLimits}): 400 or 413; on a stream the connection closes after it where
+ *   the start of the next message is not known (head, body).
  * - `connections`: a further connection is closed at once.
- * - `halfOpen`: connections whose TLS or WebSocket handshake, or first message, is outstanding; a further one is closed.
- * - `handshakeMs`: a handshake or a first message that takes longer: closed.
+ * - `halfOpen`: accepted connections whose TLS or WebSocket handshake is outstanding; a further one is closed at once.
+ * - `handshakeMs`: a handshake that takes longer: closed.
  * - `idleMs`: a connection that brought nothing for so long: closed.
  * - `messageMs`: a message begun but not finished within this time: closed.
  * - `backlogBytes`: octets waiting to be written on one connection; a message that would exceed it fails with

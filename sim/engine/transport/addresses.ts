@@ -1,0 +1,50 @@
+import { isIP, isIPv6 } from 'node:net';
+import type { BoundPoint, Flow, Protocol, Target } from './flow.ts';
+
+/** An address as the layer compares it: no brackets, no zone, IPv4-mapped IPv6 as IPv4, IPv6 in its shortest form. */
+export function plainAddress(host: string): string {
+  let address = host.startsWith('[') ? host.slice(1, -1) : host;
+  if (!address.includes(':')) return address;
+  const zone = address.indexOf('%');
+  if (zone >= 0) address = address.slice(0, zone);
+  if (address.startsWith('::ffff:') && address.includes('.')) return address.slice(7);
+  return isIPv6(address) ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address;
+}
+
+/** The numeric address of a host: itself if numeric, else what the table says (names in lower case). */
+export function resolveHost(host: string, table: Readonly<Record<string, string>>): string | undefined {
+  const plain = plainAddress(host);
+  if (isIP(plain) !== 0) return plain;
+  const name = plain.toLowerCase();
+  const address = Object.hasOwn(table, name) ? table[name] : undefined;
+  return address === undefined || isIP(address) === 0 ? undefined : plainAddress(address);
+}
+
+/** How connections are found again: by transport and the peer's address. */
+export function peerKey(protocol: Protocol, address: string, port: number): string {
+  return `${protocol}/${address}/${port}`;
+}
+
+const isLoopback = (address: string): boolean => address.startsWith('127.') || address === '::1';
+const isAny = (address: string): boolean => address === '0.0.0.0' || address === '::';
+
+/**
+ * The listen point to speak from: of the same transport and address family; among several the one that the flow came in
+ * on, else one on the same side of loopback.
+ */
+export function choosePoint<P extends BoundPoint>(
+  points: readonly P[],
+  to: Flow | Target,
+  remote: string,
+): P | undefined {
+  const family = isIP(remote);
+  const fitting = points.filter((point) => point.protocol === to.protocol && isIP(point.host) === family);
+  if ('localAddress' in to) {
+    const own = fitting.find(
+      (point) => point.port === to.localPort && [to.localAddress, '0.0.0.0', '::'].includes(point.host),
+    );
+    if (own) return own;
+  }
+  const side = isLoopback(remote);
+  return fitting.find((point) => isAny(point.host) || isLoopback(point.host) === side) ?? fitting[0];
+}

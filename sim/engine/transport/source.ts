@@ -1,0 +1,41 @@
+import { parseVia, type SipMessage, splitList, type Via } from '../message/index.ts';
+import { plainAddress } from './addresses.ts';
+import type { Flow } from './flow.ts';
+
+/**
+ * Writes into a request's top Via where it really came from: `received` if that is not its sent-by host (RFC 3261
+ * 18.2.1), and `received` and the value of `rport` if the client asked with an empty one (RFC 3581 4). What the client
+ * itself claimed is removed.
+ */
+export function stampSource(request: SipMessage, flow: Flow): void {
+  const via = request.via!;
+  const asked = via.rport !== undefined;
+  const elsewhere = via.host !== flow.remoteAddress && plainAddress(via.host) !== flow.remoteAddress;
+  if (!asked && !elsewhere && via.received === undefined) return;
+  const top = splitList(request.get('via')!)[0]!;
+  let value = top.includes('"')
+    ? withoutSource(via)
+    : top.replace(/\s*;\s*(?:received|rport)\b\s*(?:=\s*[^;\s]*)?/gi, '');
+  if (asked) value += `;rport=${flow.remotePort}`;
+  if (asked || elsewhere) value += `;received=${flow.remoteAddress}`;
+  request.replaceTop('via', value);
+}
+
+/** The value written anew, for one that holds quoted strings, in which a textual search might go astray. */
+function withoutSource(via: Via): string {
+  let text = `SIP/2.0/${via.transport} ${via.host}${via.port === undefined ? '' : `:${via.port}`}`;
+  for (const [name, value] of via.params) {
+    if (name !== 'received' && name !== 'rport') text += value === undefined ? `;${name}` : `;${name}=${value}`;
+  }
+  return text;
+}
+
+/** Where a response goes when its request's connection is gone, or over UDP: its top Via says (RFC 3261 18.2.2). */
+export function viaTarget(response: SipMessage): { host: string; port: number | undefined } | undefined {
+  const value = response.getAll('via')[0];
+  const via = value === undefined ? undefined : parseVia(value);
+  if (via === undefined) return undefined;
+  const maddr = via.params.get('maddr');
+  if (maddr !== undefined) return { host: maddr, port: via.port };
+  return { host: via.received ?? via.host, port: typeof via.rport === 'number' ? via.rport : via.port };
+}
