@@ -4,11 +4,7 @@ import { lifelines, shortName } from './names.ts';
 
 /** Mermaid ends a text at `;` and reads `#` as the start of an entity. */
 const text = (raw: string): string =>
-  raw
-    .replace(/#/g, '#35;')
-    .replace(/;/g, '#59;')
-    .replace(/[<>]/g, (c) => `#${c.charCodeAt(0)};`)
-    .replace(/[\r\n]+/g, ' ');
+  raw.replace(/[\r\n]+/g, ' ').replace(/[#;<>]/g, (c) => `#${c.charCodeAt(0)};`);
 
 const id = (actor: string): string => actor.replace(/\W/g, '_');
 

@@ -97,7 +97,7 @@ describe('reports', () => {
     ]) {
       expect(text).to.include(part);
     }
-    for (const line of text.split('\n')) expect([...line].length, line).to.be.at.most(112);
+    for (const line of text.split('\n')) expect(line.length, line).to.be.at.most(112);
   });
 
   it('JSON: format, version and every message with its octets', () => {

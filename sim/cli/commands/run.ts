@@ -1,0 +1,90 @@
+import { Command, Option } from 'commander';
+import { consoleReporter } from '../../report/console.ts';
+import { fileReporter, together } from '../../report/files.ts';
+import { jsonReport } from '../../report/json.ts';
+import { junitReport } from '../../report/junit.ts';
+import { mermaidReport } from '../../report/mermaid.ts';
+import { type Reporter, runScenario } from '../../scenario/runner.ts';
+import type { Scenario, ScenarioResult } from '../../scenario/scenario.ts';
+import { exitCode, worse } from '../../scenario/verdict.ts';
+import { UsageError } from '../usage-error.ts';
+
+interface RunOptions {
+  readonly json?: string;
+  readonly junit?: string;
+  readonly mermaid?: string;
+  readonly reveal?: true;
+  readonly brief?: true;
+  readonly folder?: string;
+  readonly fixtures?: string;
+}
+
+export function runCommand(): Command {
+  return new Command('run')
+    .description('Runs scenarios and gives a verdict for each step. Exit code: 0 all pass, 1 a fail, 2 wrong usage, 3 inconclusive or error.')
+    .argument('<scenario...>', 'ids as `list` prints them, or `all`')
+    .option('--json <file>', 'write the run as JSON (docs/report.md)')
+    .option('--junit <file>', 'write the run as JUnit XML, one testcase a step')
+    .option('--mermaid <file>', 'write the messages as a Mermaid sequence diagram')
+    .option('--brief', 'print one line a scenario instead of the ladder')
+    .option('--reveal', 'leave keys, tokens and passwords in the reports (test data only)')
+    .addOption(new Option('--folder <folder>', 'use the actors of this topology folder, which run elsewhere (see init)'))
+    .option('--fixtures <folder>', 'subscribers, users and policy from this folder instead of the packaged ones')
+    .action(async (ids: string[], options: RunOptions) => {
+      process.exitCode = await run(ids, options);
+    });
+}
+
+async function chosen(ids: readonly string[]): Promise<Scenario[]> {
+  const { scenarios } = await import('../../../scenarios/index.ts');
+  if (ids.includes('all')) return [...scenarios];
+  return ids.map((id) => {
+    const scenario = scenarios.find((s) => s.id === id);
+    if (scenario === undefined) throw new UsageError(`there is no scenario '${id}'; \`list\` names them all`);
+    return scenario;
+  });
+}
+
+function reporters(options: RunOptions, count: number): Reporter {
+  const revealed = options.reveal === true;
+  const list: Reporter[] = [
+    consoleReporter({
+      write: (text) => process.stdout.write(text),
+      columns: Math.max(80, Math.min(process.stdout.columns ?? 120, 160)),
+      color: process.stdout.isTTY === true && process.env.NO_COLOR === undefined,
+      brief: options.brief ?? count > 1,
+      notes: [RELEASE_13, ...(revealed ? [REVEALED] : [])],
+    }),
+  ];
+  if (options.json !== undefined) {
+    list.push(fileReporter(options.json, (results) => jsonReport(results, results.map((r) => r.verdict).reduce(worse, 'none'), revealed)));
+  }
+  if (options.junit !== undefined) list.push(fileReporter(options.junit, junitReport));
+  if (options.mermaid !== undefined) list.push(fileReporter(options.mermaid, mermaidReport));
+  return together(list);
+}
+
+const RELEASE_13 =
+  'What Release 13 did instead: the client makes a client-server key (CSK) and uploads it to the server in a MIKEY-SAKKE I_MESSAGE; single elements are protected with XML encryption and XML signature, not whole bodies with S/MIME; the user profile is fetched by XCAP. This run shows the pCR, which was an alternative to that.';
+
+const REVEALED = 'REVEALED: this run was made with --reveal; its reports hold keys, tokens and passwords of test data.';
+
+async function run(ids: readonly string[], options: RunOptions): Promise<number> {
+  const list = await chosen(ids);
+  const reporter = reporters(options, list.length);
+  const { openWorld } = await import('../world.ts');
+  const world = await openWorld({
+    actors: [...new Set(list.flatMap((s) => s.actors))],
+    reveal: options.reveal === true,
+    ...(options.folder === undefined ? {} : { folder: options.folder }),
+    ...(options.fixtures === undefined ? {} : { fixtures: options.fixtures }),
+  });
+  const results: ScenarioResult[] = [];
+  try {
+    for (const scenario of list) results.push(await runScenario(scenario, world, reporter));
+  } finally {
+    await world.close();
+  }
+  await reporter.runEnded?.(results);
+  return exitCode(results.map((r) => r.verdict));
+}
