@@ -11,24 +11,22 @@ const COMMON_POLICY = 'urn:ietf:params:xml:ns:common-policy';
 
 export interface UserProfile {
   readonly mcpttId: string;
-  /** `user-profile-index` attribute. */
-  readonly index: number;
-  /** Display name of the user. */
-  readonly name: string;
-  readonly profileName: string;
-  /** UserAlias entries. */
-  readonly aliases: readonly string[];
-  /** ParticipantType, for example `First Responder`. */
+  /** ParticipantType, for example `responder` or `dispatcher`. */
   readonly participantType: string;
-  /** MissionCriticalOrganization. */
-  readonly organization: string;
-  /** MCPTT IDs of the groups in MCPTTGroupInfo of OnNetwork. */
+  /** Priority of the user's group calls, higher is more urgent. */
+  readonly priority: number;
+  /** MCPTT group ids in MCPTTGroupInfo of OnNetwork. */
   readonly groups: readonly string[];
-  /** MaxAffiliationsN2. */
-  readonly maxAffiliations: number;
-  /** Actions of the ruleset that are `true`, without the `allow-` in front: `private-call`, `emergency-group-call`, … */
-  readonly allow: readonly string[];
+  /** allow-private-call. */
+  readonly privateCall: boolean;
+  /** allow-emergency-group-call. */
+  readonly emergencyCall: boolean;
+  /** MaxSimultaneousCallsN6. */
+  readonly maxSimultaneousCalls: number;
 }
+
+/** The document has one profile; its index is what poc-settings selects. */
+export const USER_PROFILE_INDEX = '1';
 
 const el = (name: string, content?: string | readonly XmlElement[], attributes?: Record<string, string>): XmlElement =>
   xmlElement(USER_PROFILE_NAMESPACE, name, content, attributes);
@@ -36,43 +34,37 @@ const el = (name: string, content?: string | readonly XmlElement[], attributes?:
 /** The document as a MIME entity. */
 export function buildUserProfile(profile: UserProfile): MimeEntity {
   const uri = (value: string): XmlElement => el('uri-entry', value);
-  const entry = (value: string, i: number): XmlElement => el('entry', [uri(value)], { index: String(i) });
+  const groups = profile.groups.map((group, i) => el('entry', [uri(group)], { index: String(i) }));
   const common = [
-    el(
-      'UserAlias',
-      profile.aliases.map((alias, i) => el('alias-entry', alias, { index: String(i), 'xml:lang': 'en' })),
-    ),
     el('MCPTTUserID', [uri(profile.mcpttId)], { index: '0' }),
-    el('MissionCriticalOrganization', profile.organization),
+    el('MCPTT-group-call', [
+      el('MaxSimultaneousCallsN6', String(profile.maxSimultaneousCalls)),
+      el('Priority', String(profile.priority)),
+    ]),
     el('ParticipantType', profile.participantType),
   ];
-  const onNetwork = [
-    el('MCPTTGroupInfo', profile.groups.map(entry)),
-    el('MaxAffiliationsN2', String(profile.maxAffiliations)),
+  const actions = [
+    el('allow-private-call', String(profile.privateCall)),
+    el('allow-emergency-group-call', String(profile.emergencyCall)),
   ];
-  const actions = profile.allow.map((action) => el(`allow-${action}`, 'true'));
+  const identity = xmlElement(COMMON_POLICY, 'identity', [
+    xmlElement(COMMON_POLICY, 'one', [], { id: profile.mcpttId }),
+  ]);
   const rule = xmlElement(
     COMMON_POLICY,
     'rule',
-    [
-      xmlElement(COMMON_POLICY, 'conditions', [
-        xmlElement(COMMON_POLICY, 'identity', [xmlElement(COMMON_POLICY, 'one', [], { id: profile.mcpttId })]),
-      ]),
-      xmlElement(COMMON_POLICY, 'actions', actions),
-    ],
+    [xmlElement(COMMON_POLICY, 'conditions', [identity]), xmlElement(COMMON_POLICY, 'actions', actions)],
     { id: 'own' },
   );
   const root = el(
     'mcptt-user-profile',
     [
-      el('Name', profile.name, { 'xml:lang': 'en' }),
       el('Status', 'true'),
-      el('ProfileName', profile.profileName, { 'xml:lang': 'en' }),
       el('Common', common, { index: '0' }),
-      el('OnNetwork', onNetwork, { index: '0' }),
+      el('OnNetwork', [el('MCPTTGroupInfo', groups)], { index: '0' }),
       xmlElement(COMMON_POLICY, 'ruleset', [rule]),
     ],
-    { 'XUI-URI': profile.mcpttId, 'user-profile-index': String(profile.index) },
+    { 'XUI-URI': profile.mcpttId, 'user-profile-index': USER_PROFILE_INDEX },
   );
   return mimeEntity(USER_PROFILE_TYPE, serialiseXml(root));
 }
@@ -90,23 +82,17 @@ export function parseUserProfile(octets: Uint8Array): UserProfile {
   };
   const uriOf = (parent: XmlElement): string => need(parent, 'uri-entry').text.trim();
   const common = need(root, 'Common');
-  const onNetwork = need(root, 'OnNetwork');
-  const rules = childrenOf(need(root, 'ruleset', COMMON_POLICY), 'rule');
-  const allow = rules.flatMap((rule) =>
-    need(rule, 'actions', COMMON_POLICY)
-      .children.filter((action) => action.name.startsWith('allow-') && action.text.trim() === 'true')
-      .map((action) => action.name.slice('allow-'.length)),
-  );
+  const groupCall = need(common, 'MCPTT-group-call');
+  const actions = need(need(need(root, 'ruleset', COMMON_POLICY), 'rule', COMMON_POLICY), 'actions', COMMON_POLICY);
+  const allowed = (action: string): boolean =>
+    childOf(actions, `allow-${action}`, USER_PROFILE_NAMESPACE)?.text.trim() === 'true';
   return {
     mcpttId: uriOf(need(common, 'MCPTTUserID')),
-    index: Number(root.attributes['user-profile-index']),
-    name: need(root, 'Name').text,
-    profileName: need(root, 'ProfileName').text,
-    aliases: childrenOf(need(common, 'UserAlias'), 'alias-entry').map((alias) => alias.text),
     participantType: need(common, 'ParticipantType').text,
-    organization: need(common, 'MissionCriticalOrganization').text,
-    groups: childrenOf(need(onNetwork, 'MCPTTGroupInfo'), 'entry').map(uriOf),
-    maxAffiliations: Number(need(onNetwork, 'MaxAffiliationsN2').text),
-    allow,
+    priority: Number(need(groupCall, 'Priority').text),
+    groups: childrenOf(need(need(root, 'OnNetwork'), 'MCPTTGroupInfo'), 'entry').map(uriOf),
+    privateCall: allowed('private-call'),
+    emergencyCall: allowed('emergency-group-call'),
+    maxSimultaneousCalls: Number(need(groupCall, 'MaxSimultaneousCallsN6').text),
   };
 }

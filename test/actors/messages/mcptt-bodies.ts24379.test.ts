@@ -9,15 +9,12 @@ const textOf = (entity: { content: Uint8Array }): string => Buffer.from(entity.c
 
 const profile: UserProfile = {
   mcpttId: 'sip:alice@mcptt.example',
-  index: 1,
-  name: 'Alice <A & B>',
-  profileName: 'duty',
-  aliases: ['Alice', 'Engine 1'],
-  participantType: 'First Responder',
-  organization: 'Fire & Rescue',
+  participantType: 'responder & <more>',
+  priority: 5,
   groups: ['sip:group-a@mcptt.example', 'sip:group-b@mcptt.example'],
-  maxAffiliations: 4,
-  allow: ['private-call', 'emergency-group-call'],
+  privateCall: true,
+  emergencyCall: false,
+  maxSimultaneousCalls: 3,
 };
 
 describe('mcptt-info (TS 24.379 F.1)', () => {

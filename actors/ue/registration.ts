@@ -1,0 +1,278 @@
+/**
+ * Step 1: the UE registers its IMPU at the SIP core (TS 24.229 5.1.1, TS 33.203), keeps the registration alive and ends
+ * it. The registration's Contact is the SIP session of the pCR.
+ *
+ *     unregistered ──register──> registering ──accepted──> registered ──leave──> deregistering
+ *          ^                         │refused                │   ^ accepted, refused     │
+ *          │<────────────────────────┘                 refresh   │                       │
+ *          │                                                 v   │                       │
+ *          │<────────────────────────── ended ────────── refreshing                      │
+ *          │<────────────────────────── ended ───────────(registered)                    │
+ *          └<───────────────────────────────── accepted, refused, ended ─────────────────┘
+ */
+import type { Log } from '../../sim/control/actor.ts';
+import type { Clock, TimerHandle } from '../../sim/engine/clock.ts';
+import { type Deviation, deviateFields } from '../messages/deviation.ts';
+import type { MimeHeader } from '../messages/mime.ts';
+import { CONTACT_FEATURES, parameterOf, uriOf } from '../messages/sip-headers.ts';
+import { UeError } from './errors.ts';
+import type { SipAccess } from './sip/access.ts';
+import {
+  answerAkaChallenge,
+  type ChallengeOutcome,
+  type Credentials,
+  formatCredentials,
+  initialCredentials,
+} from './sip/aka-credentials.ts';
+import type { SipResponse } from './sip/user-agent.ts';
+import type { Usim } from './usim.ts';
+
+export type RegistrationState = 'unregistered' | 'registering' | 'registered' | 'refreshing' | 'deregistering';
+export type RegistrationEvent = 'register' | 'refresh' | 'leave' | 'accepted' | 'refused' | 'ended';
+
+const TRANSITIONS: Readonly<Record<RegistrationState, Partial<Record<RegistrationEvent, RegistrationState>>>> = {
+  unregistered: { register: 'registering', ended: 'unregistered' },
+  registering: { accepted: 'registered', refused: 'unregistered', ended: 'unregistered' },
+  registered: { refresh: 'refreshing', leave: 'deregistering', ended: 'unregistered' },
+  refreshing: { accepted: 'registered', refused: 'registered', ended: 'unregistered' },
+  deregistering: { accepted: 'unregistered', refused: 'unregistered', ended: 'unregistered' },
+};
+
+/** The next state. @throws UeError `UE_REGISTRATION_STATE` for an event that the state does not know */
+export function nextRegistrationState(state: RegistrationState, event: RegistrationEvent): RegistrationState {
+  const next = TRANSITIONS[state][event];
+  if (next === undefined) throw new UeError('UE_REGISTRATION_STATE', `a registration that is ${state} cannot ${event}`);
+  return next;
+}
+
+export interface RegistrationOptions {
+  readonly usim: Usim;
+  readonly access: SipAccess;
+  /** Home network domain, the realm and Request-URI of REGISTER. */
+  readonly homeDomain: string;
+  /** What the UE asks for, seconds (TS 24.229 5.1.1.2.1: 600,000). */
+  readonly expires: number;
+  /** `urn:uuid:` of the device (RFC 5626). */
+  readonly instanceId: string;
+  /** Whether the UE refreshes by itself in time. */
+  readonly autoRefresh: boolean;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** The registration has ended, whoever ended it. */
+  readonly onEnded: () => void;
+}
+
+interface Granted {
+  readonly expiresAt: number;
+  readonly associatedUris: readonly string[];
+  readonly serviceRoute: readonly string[];
+  readonly path: readonly string[];
+}
+
+/** A challenge may come again after AUTS, or because the core forgot; more than this is a loop. */
+const MOST_ROUNDS = 4;
+
+export class Registration {
+  readonly #options: RegistrationOptions;
+  #state: RegistrationState = 'unregistered';
+  #granted: Granted | undefined;
+  #timers: TimerHandle[] = [];
+  /** Of the REGISTERs of one SIP session (RFC 3261 10.2.4): the same Call-ID, CSeq counting up. */
+  #callId: string | undefined;
+  #cseq = 0;
+  #lastAnswer: ChallengeOutcome | undefined;
+
+  constructor(options: RegistrationOptions) {
+    this.#options = options;
+  }
+
+  get state(): RegistrationState {
+    return this.#state;
+  }
+
+  get registered(): boolean {
+    return this.#granted !== undefined;
+  }
+
+  /** Service-Route of the registration (RFC 3608), for every request that starts at this UE. */
+  get serviceRoute(): readonly string[] {
+    return this.#granted?.serviceRoute ?? [];
+  }
+
+  /** What the network says the UE may call itself; the first is the default IMPU (TS 24.229 5.1.1.2). */
+  get associatedUris(): readonly string[] {
+    return this.#granted?.associatedUris ?? [];
+  }
+
+  get path(): readonly string[] {
+    return this.#granted?.path ?? [];
+  }
+
+  /** Milliseconds since 1970, undefined when not registered. */
+  get expiresAt(): number | undefined {
+    return this.#granted?.expiresAt;
+  }
+
+  /** What the USIM found in the last challenge. */
+  get lastAnswer(): ChallengeOutcome | undefined {
+    return this.#lastAnswer;
+  }
+
+  /**
+   * Registers.
+   * @throws UeError `UE_REGISTRATION_REFUSED`, `UE_NETWORK_NOT_AUTHENTICATED`, `UE_NO_CONNECTION`, `UE_TIMEOUT`
+   */
+  async register(deviations: readonly Deviation[] = []): Promise<void> {
+    this.#move('register');
+    await this.#run(this.#options.expires, deviations);
+  }
+
+  /** Registers again before the registration ends. @throws as {@link register} */
+  async refresh(deviations: readonly Deviation[] = []): Promise<void> {
+    this.#move('refresh');
+    await this.#run(this.#options.expires, deviations);
+  }
+
+  /** Ends the registration. It has ended even when the core could not be told. */
+  async deregister(): Promise<void> {
+    this.#move('leave');
+    try {
+      await this.#run(0, []);
+    } finally {
+      this.#end();
+    }
+  }
+
+  /** The registration is gone without a word to the core: expiry, network de-registration, the UE's own end. */
+  lose(): void {
+    this.#move('ended');
+    this.#end();
+  }
+
+  /** Stops timers; the registration stays what it was. */
+  stop(): void {
+    for (const timer of this.#timers) timer.cancel();
+    this.#timers = [];
+  }
+
+  async #run(expires: number, deviations: readonly Deviation[]): Promise<void> {
+    try {
+      await this.#options.access.connect();
+      const response = await this.#exchange(expires, deviations);
+      this.#move('accepted');
+      if (expires > 0) this.#grant(response);
+    } catch (error) {
+      this.#move('refused');
+      throw error;
+    }
+  }
+
+  /** REGISTER, challenge, answer, until the core accepts or refuses. */
+  async #exchange(expires: number, deviations: readonly Deviation[]): Promise<SipResponse> {
+    const { usim, homeDomain } = this.#options;
+    const onParameters = deviations.filter(({ at, path }) => at === 'sip' && path.startsWith(PARAMETER));
+    const onHeaders = deviations.filter((deviation) => !onParameters.includes(deviation));
+    let credentials = initialCredentials(usim.impi, homeDomain);
+    for (let round = 0; round < MOST_ROUNDS; round++) {
+      const response = await this.#send(expires, credentials, onHeaders);
+      if (response.status >= 200 && response.status < 300) return response;
+      // An answer of ours that says "this network is not mine" is the end of it, whatever the core makes of it.
+      if (this.#lastAnswer === 'mac-failure' || response.status !== 401) throw this.#refusal(response);
+      const answer = answerAkaChallenge(usim, response.header('WWW-Authenticate'));
+      this.#lastAnswer = answer.outcome;
+      if (answer.credentials === undefined) throw this.#refusal(response);
+      credentials = deviateParameters(onParameters, answer.credentials);
+    }
+    throw new UeError(
+      'UE_REGISTRATION_REFUSED',
+      `the SIP core challenged ${MOST_ROUNDS} times and did not accept an answer`,
+    );
+  }
+
+  #send(expires: number, credentials: Credentials, deviations: readonly Deviation[]): Promise<SipResponse> {
+    const { access, homeDomain, instanceId, usim } = this.#options;
+    const contact = `<${access.contact}>;${CONTACT_FEATURES};+sip.instance="<${instanceId}>";expires=${expires}`;
+    const headers: MimeHeader[] = [
+      ['Contact', contact],
+      ['Expires', String(expires)],
+      ['Authorization', formatCredentials(credentials)],
+      ['P-Access-Network-Info', '3GPP-E-UTRAN-FDD;utran-cell-id-3gpp=0010100010019B01'],
+    ];
+    this.#callId ??= `${access.contact.slice(4, 20)}@ue.invalid`;
+    this.#cseq += 1;
+    return access.userAgent.request({
+      method: 'REGISTER',
+      requestUri: `sip:${homeDomain}`,
+      to: usim.impus[0]!,
+      headers,
+      callId: this.#callId,
+      cseq: this.#cseq,
+      deviations,
+    });
+  }
+
+  #refusal(response: SipResponse): UeError {
+    const { status, warning } = response;
+    const detail = { status, answer: this.#lastAnswer ?? 'none', ...(warning === undefined ? {} : { warning }) };
+    if (this.#lastAnswer === 'mac-failure' || this.#lastAnswer === 'unusable') {
+      const why =
+        'the challenge did not come from a network that knows this subscriber; compare K and OPc of USIM and AuC';
+      return new UeError('UE_NETWORK_NOT_AUTHENTICATED', why, detail);
+    }
+    if (status === 408)
+      return new UeError('UE_TIMEOUT', 'the SIP core did not answer the REGISTER within 32 s', detail);
+    return new UeError(
+      'UE_REGISTRATION_REFUSED',
+      `the SIP core refused the registration: ${status} ${response.reason}`,
+      detail,
+    );
+  }
+
+  #grant(response: SipResponse): void {
+    const { access, clock, expires } = this.#options;
+    const own = response.values('Contact').find((value) => uriOf(value) === access.contact);
+    const seconds = Number((own && parameterOf(own, 'expires')) ?? response.header('Expires') ?? expires);
+    this.#granted = {
+      expiresAt: clock.now() + seconds * 1000,
+      associatedUris: response.values('P-Associated-URI').map(uriOf),
+      serviceRoute: response.values('Service-Route'),
+      path: response.values('Path'),
+    };
+    this.stop();
+    this.#timers.push(clock.setTimer(seconds * 1000, () => this.lose()));
+    if (this.#options.autoRefresh)
+      this.#timers.push(clock.setTimer(refreshAfter(seconds) * 1000, () => this.#autoRefresh()));
+  }
+
+  #autoRefresh(): void {
+    // A UE that lost its connection has lost its radio: it comes back when it is told to, not by itself.
+    if (this.#state !== 'registered' || !this.#options.access.connected) return;
+    this.refresh().catch((error: Error) => {
+      this.#options.log.warn({ error: error.message }, 'the registration could not be refreshed and will expire');
+    });
+  }
+
+  #end(): void {
+    this.stop();
+    this.#granted = undefined;
+    this.#callId = undefined;
+    this.#cseq = 0;
+    this.#options.access.renew();
+    this.#options.onEnded();
+  }
+
+  #move(event: RegistrationEvent): void {
+    this.#state = nextRegistrationState(this.#state, event);
+  }
+}
+
+/** TS 24.229 5.1.1.4.1: 600 s before the end when there is more than 1200 s, else at half time. */
+const refreshAfter = (seconds: number): number => (seconds > 1200 ? seconds - 600 : seconds / 2);
+
+/** Prefix of deviation paths that name a parameter of the Authorization header field of an answered challenge. */
+const PARAMETER = 'authorization.';
+
+function deviateParameters(deviations: readonly Deviation[], credentials: Credentials): Credentials {
+  const named = deviations.map((deviation) => ({ ...deviation, path: deviation.path.slice(PARAMETER.length) }));
+  return deviateFields(named, 'sip', credentials);
+}
