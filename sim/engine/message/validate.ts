@@ -23,7 +23,8 @@ export function validate(message: SipMessage): Fault | undefined {
   }
   if (!isWord(message.callId!.replace('@', ''))) return ['header-value', 'malformed Call-ID header'];
   try {
-    void message.via;
+    // A branch of the magic cookie alone identifies no transaction (RFC 4475 3.2.1).
+    if (message.via!.branch === 'z9hG4bK') return ['header-value', 'the Via branch is the magic cookie alone'];
     void message.from;
     void message.to;
     void message.contacts;
