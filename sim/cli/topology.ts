@@ -1,0 +1,105 @@
+/**
+ * Where the actors of a testbed are when they are not all in one process: a folder that `init` makes once.
+ *
+ * ```
+ * FOLDER/public/topology.yaml   who is where (no secrets)
+ * FOLDER/public/ca.crt          the test CA's certificate
+ * FOLDER/ca/                    the test CA, key included: needed by `init` alone
+ * FOLDER/<actor>/               tls.crt, tls.key, secrets.json, state/: for that actor alone
+ * FOLDER/runner/                tls.crt, tls.key of whoever drives the actors
+ * ```
+ */
+import { readFileSync } from 'node:fs';
+import { lookup } from 'node:dns/promises';
+import { isIP } from 'node:net';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import type { ActorKind, Endpoints, Peers, TlsIdentity } from '../control/actor.ts';
+import { ACTOR_KINDS } from '../control/actor.ts';
+
+export interface TopologyActor {
+  readonly kind: ActorKind;
+  /** Endpoint name → `host:port`: where the actor listens, and where its peers reach it. */
+  readonly endpoints: Endpoints;
+  /** `host:port` of its control interface. */
+  readonly control: string;
+  /** UE: which subscriber's USIM it has. */
+  readonly imsi?: string;
+  /** SIP applications: `host:port` of a drachtio-server's control port; absent = the embedded engine. */
+  readonly drachtio?: string;
+}
+
+export interface Topology {
+  readonly actors: Readonly<Record<string, TopologyActor>>;
+}
+
+export class TopologyError extends Error {
+  readonly code = 'TOPOLOGY_INVALID';
+
+  constructor(message: string) {
+    super(message);
+    this.name = 'TopologyError';
+  }
+}
+
+/** @throws TopologyError that names the file and what is wrong in it */
+export function loadTopology(folder: string): Topology {
+  const path = join(folder, 'public', 'topology.yaml');
+  let topology: Topology;
+  try {
+    topology = parse(readFileSync(path, 'utf8')) as Topology;
+  } catch (cause) {
+    throw new TopologyError(`${path} cannot be read (${(cause as Error).message.split('\n', 1)[0]}); make it with: mcptt-testbed init --folder ${folder}`);
+  }
+  for (const [name, actor] of Object.entries(topology?.actors ?? {})) {
+    const known = ACTOR_KINDS.includes(actor.kind);
+    const texts = [actor.control, ...Object.values(actor.endpoints ?? {})];
+    if (!known || !texts.every((t) => typeof t === 'string' && /:\d+$/.test(t))) {
+      throw new TopologyError(`${path}: actor '${name}' needs kind (${ACTOR_KINDS.join(', ')}), endpoints and control as host:port`);
+    }
+  }
+  return topology;
+}
+
+/** `host:port` taken apart; an IPv6 host stands in brackets. */
+export function hostPort(text: string): { host: string; port: number } {
+  const at = text.lastIndexOf(':');
+  return { host: text.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(text.slice(at + 1)) };
+}
+
+/** The actor's own certificate and the CA's, as `init` laid them down. */
+export function loadTls(folder: string, name: string): TlsIdentity {
+  const read = (...parts: string[]): string => readFileSync(join(folder, ...parts), 'utf8');
+  try {
+    return { certificate: read(name, 'tls.crt'), privateKey: read(name, 'tls.key'), ca: read('public', 'ca.crt') };
+  } catch (cause) {
+    throw new TopologyError(`no certificate for '${name}' in ${folder} (${(cause as Error).message}); run: mcptt-testbed init --folder ${folder}`);
+  }
+}
+
+/**
+ * The peers' endpoints in the form that a peer uses: URLs for https and wss, `host:port` with a numeric host for SIP and
+ * NAS, whose stacks do not ask the DNS.
+ */
+export async function peersOf(topology: Topology, name: string): Promise<Peers> {
+  const peers: Partial<Record<ActorKind, Endpoints>> = {};
+  for (const [other, actor] of Object.entries(topology.actors)) {
+    if (other === name || actor.kind === 'ue') continue;
+    const endpoints = await Promise.all(Object.entries(actor.endpoints).map(async ([key, at]) => [key, await usable(key, at)] as const));
+    peers[actor.kind] = Object.fromEntries(endpoints);
+  }
+  return peers;
+}
+
+async function usable(key: string, at: string): Promise<string> {
+  if (key === 'https' || key === 'wss') return `${key}://${at}`;
+  const { host, port } = hostPort(at);
+  return `${await numeric(host)}:${port}`;
+}
+
+/** The address of a host name, bracketed if IPv6. */
+export async function numeric(host: string): Promise<string> {
+  if (isIP(host) === 4) return host;
+  const address = isIP(host) === 6 ? host : (await lookup(host, { verbatim: false })).address;
+  return isIP(address) === 6 ? `[${address}]` : address;
+}
