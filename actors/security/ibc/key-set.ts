@@ -1,9 +1,10 @@
-import { FIELD_OCTETS, POINT_OCTETS } from './arithmetic.ts';
-import { isEccsiPoint } from './eccsi.ts';
+import { FIELD_OCTETS, POINT_OCTETS, type SakkeArithmetic } from './arithmetic.ts';
+import { eccsiPublicKey, generateEccsiMaster, isEccsiPoint } from './eccsi.ts';
 import { nativeExtractEccsiKey, nativeValidateEccsiKey } from './eccsi-native.ts';
 import type { SakkeEngine } from './engine.ts';
 import { IbcError } from './errors.ts';
 import { equal, expectLength, zero } from './octets.ts';
+import { generateSakkeMaster, sakkePublicKey } from './sakke.ts';
 import { computeUid, type KeyPeriods } from './uid.ts';
 
 /** The values of a KmsCertificate that cryptography needs (TS 33.180 D.3.2.2); XML is the KMS interface's matter. */
@@ -34,6 +35,29 @@ export interface MasterSecrets {
   readonly zT: Uint8Array;
   /** KSAK of ECCSI, 32 octets. */
   readonly ksak: Uint8Array;
+}
+
+/** A new KMS: master secrets, and the certificate values that follow from them. */
+export function generateKms(
+  periods: KeyPeriods,
+  arithmetic: SakkeArithmetic,
+): { master: MasterSecrets; certificate: KmsCertificate } {
+  const { zT, ZT } = generateSakkeMaster(arithmetic);
+  const { ksak, kpak } = generateEccsiMaster();
+  return { master: { zT, ksak }, certificate: { ...namesOf(periods), pubEncKey: ZT, pubAuthKey: kpak } };
+}
+
+/** The certificate values of master secrets read from a store. `bad-scalar` when one is out of range. */
+export function certificateOf(master: MasterSecrets, periods: KeyPeriods, arithmetic: SakkeArithmetic): KmsCertificate {
+  return {
+    ...namesOf(periods),
+    pubEncKey: sakkePublicKey(arithmetic, master.zT),
+    pubAuthKey: eccsiPublicKey(master.ksak),
+  };
+}
+
+function namesOf({ kmsUri, userKeyPeriod, userKeyOffset }: KeyPeriods): KeyPeriods {
+  return { kmsUri, userKeyPeriod, userKeyOffset };
 }
 
 /** Extracts what the KMS gives a user for one key period. `bad-scalar`, `bad-key-period`, `bad-identity`. */

@@ -1,0 +1,232 @@
+import { expect } from 'chai';
+import { createBigintArithmetic } from '../../../../actors/security/ibc/bigint/index.ts';
+import { EccsiVerifier } from '../../../../actors/security/ibc/eccsi-native.ts';
+import { LocalSakkeEngine } from '../../../../actors/security/ibc/engine.ts';
+import { IbcError, type IbcErrorCode } from '../../../../actors/security/ibc/errors.ts';
+import { extractKeySet, generateKms, type UserKeySet } from '../../../../actors/security/ibc/key-set.ts';
+import { openKey, sealKey } from '../../../../actors/security/ibc/key-transport.ts';
+import type { OpenOptions } from '../../../../actors/security/ibc/mikey/open.ts';
+import { parseMessage } from '../../../../actors/security/ibc/mikey/parse.ts';
+import { MemoryReplayCache } from '../../../../actors/security/ibc/mikey/replay.ts';
+import { fromHex, toHex } from '../../../../actors/security/ibc/octets.ts';
+import { createSigner, type IdentitySigner } from '../../../../actors/security/ibc/signer.ts';
+import { keyPeriodBounds, keyPeriodNoAt } from '../../../../actors/security/ibc/uid.ts';
+
+const NOW = Date.UTC(2026, 10, 23, 12, 0, 0, 250);
+const KMS = 'sip:kms@mcptt.example';
+const ALICE = 'sip:alice@mcptt.example';
+const BOB = 'sip:bob@mcptt.example';
+const KEY = fromHex('000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f');
+const KEY_ID = fromHex('f1234567');
+
+describe('A 256-bit key in an I_MESSAGE (RFC 6509, RFC 3830 section 6.2)', () => {
+  const engine = new LocalSakkeEngine(createBigintArithmetic());
+  const { master, certificate } = generateKms(
+    { kmsUri: 'kms.mcptt.example', userKeyPeriod: 2_592_000, userKeyOffset: 0 },
+    createBigintArithmetic(),
+  );
+  const period = keyPeriodNoAt(certificate, NOW);
+  let sender: IdentitySigner;
+  let alice: UserKeySet;
+  let bob: UserKeySet;
+
+  before(async () => {
+    sender = createSigner(await extractKeySet(engine, master, certificate, KMS, period), certificate);
+    alice = await extractKeySet(engine, master, certificate, ALICE, period);
+    bob = await extractKeySet(engine, master, certificate, BOB, period);
+  });
+
+  after(async () => {
+    sender.dispose();
+    await engine.close();
+  });
+
+  const seal = (time = NOW) =>
+    sealKey({ engine, key: KEY, keyId: KEY_ID, sender, receiverUri: ALICE, certificate, time });
+
+  const options = (over: Partial<OpenOptions> = {}): OpenOptions => ({
+    engine,
+    verifier: new EccsiVerifier(),
+    keySets: [alice],
+    certificate,
+    expectedSender: KMS,
+    now: NOW,
+    replayCache: new MemoryReplayCache(),
+    ...over,
+  });
+
+  const refused = async (code: IbcErrorCode, octets: Uint8Array, over: Partial<OpenOptions> = {}) => {
+    const error = await openKey(octets, options(over)).then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    expect(error).to.be.instanceOf(IbcError);
+    expect((error as IbcError).code).to.equal(code);
+    expect((error as IbcError).message).to.not.contain(toHex(KEY));
+  };
+
+  it('comes out at the receiver as it went in, with its Key ID and sender', async () => {
+    const opened = await openKey(await seal(), options());
+    expect(toHex(opened.key)).to.equal(toHex(KEY));
+    expect(toHex(opened.keyId)).to.equal('f1234567');
+    expect(opened.senderUri).to.equal(KMS);
+    expect(opened.receiverUri).to.equal(ALICE);
+    expect(opened.keyPeriodNo).to.equal(period);
+    expect(opened.sentAt).to.equal(NOW);
+    expect(opened.deviations).to.deep.equal([]);
+  });
+
+  it('shows neither the key nor an identity on the outside, and no two seals are alike', async () => {
+    const [first, second] = [await seal(), await seal()];
+    const text = Buffer.from(first).toString('latin1');
+    expect(text).to.not.contain('alice').and.not.contain('kms@');
+    expect(toHex(first)).to.not.contain(toHex(KEY));
+    expect(toHex(first)).to.not.equal(toHex(second));
+    const kinds = parseMessage(first).payloads.map(({ kind }) => kind);
+    expect(kinds).to.deep.equal(['timestamp', 'rand', 'idr', 'idr', 'idr', 'idr', 'sakke', 'kemac', 'sign']);
+  });
+
+  it('every flipped bit before the signature is noticed', async () => {
+    const octets = await seal();
+    const { signedLength } = parseMessage(octets);
+    for (let at = 0; at < signedLength; at += 7) {
+      const changed = octets.slice();
+      changed[at]! ^= 0x01;
+      const outcome = await openKey(changed, options()).then(
+        () => 'opened',
+        (error: unknown) => (error instanceof IbcError ? 'refused' : 'crashed'),
+      );
+      expect(outcome, `octet ${at}`).to.equal('refused');
+    }
+  });
+
+  it('a message that is cut short anywhere is malformed, never a crash', async () => {
+    const octets = await seal();
+    for (let length = 0; length < octets.length; length += 5)
+      await refused('message-malformed', octets.subarray(0, length));
+  });
+
+  it('replayed: refused the second time', async () => {
+    const octets = await seal();
+    const shared = options();
+    await openKey(octets, shared);
+    await refused('message-replayed', octets, shared);
+  });
+
+  it('a message whose signature is wrong does not reach the replay cache', async () => {
+    const octets = await seal();
+    const replayCache = new MemoryReplayCache();
+    const forged = octets.slice();
+    forged[forged.length - 80]! ^= 1;
+    await refused('signature-invalid', forged, { replayCache });
+    expect(replayCache.size).to.equal(0);
+  });
+
+  it('too old and too far ahead: refused outside the window, accepted at its edges', async () => {
+    const octets = await seal();
+    await refused('message-too-old', octets, { now: NOW + 300_001 });
+    await refused('message-in-future', octets, { now: NOW - 300_001 });
+    await openKey(octets, options({ now: NOW + 300_000 }));
+    await openKey(octets, options({ now: NOW - 300_000 }));
+    await refused('message-too-old', octets, { now: NOW + 10_001, window: 10_000 });
+  });
+
+  it('another receiver: wrong-receiver, even with key sets of its own', async () => {
+    await refused('wrong-receiver', await seal(), { keySets: [bob] });
+    await refused('wrong-receiver', await seal(), { keySets: [] });
+  });
+
+  it('another sender than expected: wrong-sender', async () => {
+    await refused('wrong-sender', await seal(), { expectedSender: BOB });
+  });
+
+  it('signed by a user who writes the KMS into IDRi: signature-invalid', async () => {
+    const impostor = createSigner(bob, certificate);
+    const forger: IdentitySigner = { ...impostor, uid: sender.uid, userUri: KMS };
+    const octets = await sealKey({
+      engine,
+      key: KEY,
+      keyId: KEY_ID,
+      sender: forger,
+      receiverUri: ALICE,
+      certificate,
+      time: NOW,
+    });
+    await refused('signature-invalid', octets);
+  });
+
+  it('another KMS: certificate-mismatch by name, signature-invalid by key', async () => {
+    const other = generateKms({ ...certificate }, createBigintArithmetic());
+    await refused('certificate-mismatch', await seal(), {
+      certificate: { ...certificate, kmsUri: 'kms.elsewhere.example' },
+    });
+    await refused('signature-invalid', await seal(), {
+      certificate: { ...certificate, pubAuthKey: other.certificate.pubAuthKey },
+    });
+    await refused('sakke-test-failed', await seal(), {
+      certificate: { ...certificate, pubEncKey: other.certificate.pubEncKey },
+    });
+  });
+
+  it('an RSK of somebody else under the right UID: SAKKE TEST fails', async () => {
+    await refused('sakke-test-failed', await seal(), { keySets: [{ ...alice, rsk: bob.rsk }] });
+  });
+
+  it('neighbouring key periods are accepted, farther ones are not', async () => {
+    for (const [shift, ok] of [
+      [-2, false],
+      [-1, true],
+      [1, true],
+      [2, false],
+    ] as const) {
+      const keySet = await extractKeySet(engine, master, certificate, KMS, period + shift);
+      const signer = createSigner(keySet, certificate);
+      const attempt = sealKey({
+        engine,
+        key: KEY,
+        keyId: KEY_ID,
+        sender: signer,
+        receiverUri: ALICE,
+        certificate,
+        time: NOW,
+      });
+      if (ok) expect((await openKey(await attempt, options())).senderUri, `period ${shift}`).to.equal(KMS);
+      else expect((await attempt.catch((error: IbcError) => error)) as IbcError).to.have.property('code', 'no-key-set');
+    }
+  });
+
+  it('the key period is that of T, not of the receiver’s clock', async () => {
+    const { validFrom } = keyPeriodBounds(certificate, period + 1);
+    const justBefore = await seal(validFrom - 1);
+    expect((await openKey(justBefore, options({ now: validFrom + 1000 }))).keyPeriodNo).to.equal(period);
+  });
+
+  it('no key set of the message’s period: says so', async () => {
+    const older = await extractKeySet(engine, master, certificate, ALICE, period - 1);
+    await refused('no-key-set', await seal(), { keySets: [older] });
+  });
+
+  it('keys and Key IDs of another length are refused when sealing', async () => {
+    for (const wrong of [{ key: KEY.subarray(0, 16) }, { keyId: KEY_ID.subarray(0, 3) }]) {
+      const error = await sealKey({
+        engine,
+        key: KEY,
+        keyId: KEY_ID,
+        sender,
+        receiverUri: ALICE,
+        certificate,
+        time: NOW,
+        ...wrong,
+      }).catch((reason: unknown) => reason);
+      expect(error).to.have.property('code', 'bad-length');
+    }
+  });
+
+  it('a disposed signer signs no more', () => {
+    const signer = createSigner(alice, certificate);
+    signer.dispose();
+    expect(() => signer.sign(KEY))
+      .to.throw()
+      .with.property('code', 'disposed');
+  });
+});
