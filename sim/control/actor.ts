@@ -74,9 +74,9 @@ export interface ActorControl {
   readonly name: string;
   readonly kind: ActorKind;
   /** Has the actor do something. Rejects with a {@link ControlError} that carries the actor's own error code. */
-  do<T extends Json = Json>(verb: string, args?: JsonObject): Promise<T>;
+  do<T = Json>(verb: string, args?: JsonObject): Promise<T>;
   /** Reads what the actor exposes. */
-  read<T extends Json = Json>(what: string, args?: JsonObject): Promise<T>;
+  read<T = Json>(what: string, args?: JsonObject): Promise<T>;
   /** Calls `listener` for each record from now on; returns the function that ends it. */
   onRecord(listener: (record: MessageRecord) => void): () => void;
   close(): Promise<void>;

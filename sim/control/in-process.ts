@@ -3,7 +3,7 @@ import type { MessageRecord } from '../trace/record.ts';
 import type { Actor, ActorControl, Json, JsonObject } from './actor.ts';
 import { invoke } from './invoke.ts';
 
-const throughJson = <T extends Json>(value: Json | undefined): T => JSON.parse(JSON.stringify(value ?? null)) as T;
+const throughJson = <T>(value: Json | undefined): T => JSON.parse(JSON.stringify(value ?? null)) as T;
 
 export class InProcessControl implements ActorControl {
   readonly #listeners = new Set<(record: MessageRecord) => void>();
@@ -27,11 +27,11 @@ export class InProcessControl implements ActorControl {
     for (const listener of this.#listeners) listener(record);
   };
 
-  async do<T extends Json>(verb: string, args: JsonObject = {}): Promise<T> {
+  async do<T>(verb: string, args: JsonObject = {}): Promise<T> {
     return throughJson(await invoke(this.actor, 'verbs', verb, throughJson(args)));
   }
 
-  async read<T extends Json>(what: string, args: JsonObject = {}): Promise<T> {
+  async read<T>(what: string, args: JsonObject = {}): Promise<T> {
     return throughJson(await invoke(this.actor, 'readings', what, throughJson(args)));
   }
 

@@ -63,11 +63,11 @@ export class RemoteControl implements ActorControl {
     this.#streaming = this.#follow();
   }
 
-  async do<T extends Json>(verb: string, args: JsonObject = {}): Promise<T> {
+  async do<T>(verb: string, args: JsonObject = {}): Promise<T> {
     return (await this.#call(`${PATHS.do}/${encodeURIComponent(verb)}`, args)) as T;
   }
 
-  async read<T extends Json>(what: string, args: JsonObject = {}): Promise<T> {
+  async read<T>(what: string, args: JsonObject = {}): Promise<T> {
     return (await this.#call(`${PATHS.read}/${encodeURIComponent(what)}`, args)) as T;
   }
 

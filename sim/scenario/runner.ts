@@ -217,10 +217,14 @@ class Hands implements StepContext {
     return this.#trace.records.slice(span === 'all' ? 0 : this.#from).filter((record) => matches(filter, record));
   }
 
-  async expect(what: string, filter: RecordFilter, withinMs = this.#step.guard): Promise<MessageRecord> {
-    const text = `${what} (${inWords(filter)})`;
-    return this.#bounded(text, withinMs, async (signal) =>
-      this.about(await this.#trace.next((record) => matches(filter, record), signal, this.#from)),
+  async expect(
+    what: string,
+    filter: RecordFilter,
+    { withinMs = this.#step.guard, span = 'step' }: { withinMs?: number; span?: 'step' | 'all' } = {},
+  ): Promise<MessageRecord> {
+    const since = span === 'all' ? 0 : this.#from;
+    return this.#bounded(`${what} (${inWords(filter)})`, withinMs, async (signal) =>
+      this.about(await this.#trace.next((record) => matches(filter, record), signal, since)),
     );
   }
 

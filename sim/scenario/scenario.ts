@@ -36,8 +36,12 @@ export interface StepContext {
   actor(name: string): ActorControl;
   /** Records seen during this step, in order of arrival; `all` for the whole run. */
   records(filter?: RecordFilter, span?: 'step' | 'all'): MessageRecord[];
-  /** The first record that matches, from this step's start on; fails the step, naming `what`, when none comes in time. */
-  expect(what: string, filter: RecordFilter, withinMs?: number): Promise<MessageRecord>;
+  /** The first record that matches, from the start of this step (or of the run) on; fails the step, naming `what`, when none comes in time. */
+  expect(
+    what: string,
+    filter: RecordFilter,
+    options?: { readonly withinMs?: number; readonly span?: 'step' | 'all' },
+  ): Promise<MessageRecord>;
   /** Waits until `probe` gives something other than undefined or false, asking again on each new record and every 10 ms. */
   until<T>(
     what: string,

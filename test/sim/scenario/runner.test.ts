@@ -49,7 +49,7 @@ describe('scenario runner: verdicts as in TTCN-3', () => {
 
   it('ends a step at its guard time and says what did not come', async () => {
     const result = await runScenario(
-      scenario(step('3b', (t) => t.expect('the push', { interface: 'HTTP-1' }, 5000).then(() => {}), 20)),
+      scenario(step('3b', (t) => t.expect('the push', { interface: 'HTTP-1' }, { withinMs: 5000 }).then(() => {}), 20)),
       world,
     );
     expect(result.verdict).to.equal('fail');

@@ -1,0 +1,41 @@
+/** CONF-1, S1-3: nothing sensitive may be seen on SIP-1 and SIP-2, in clear or under a transfer encoding. */
+import { expect } from 'chai';
+import { summary } from '../../sim/trace/describe.ts';
+import type { MessageRecord } from '../../sim/trace/record.ts';
+
+const BASE64_RUN = /[A-Za-z0-9+/_-]{16,}(?:\r?\n[A-Za-z0-9+/_-]+)*={0,2}/g;
+const HEX_RUN = /(?:[0-9a-f]{2}){12,}/gi;
+
+/** The octets as latin1 text, and again what each run of base64 or hexadecimal digits in them stands for, twice over. */
+function readings(bytes: Uint8Array, depth = 2): string[] {
+  const text = Buffer.from(bytes).toString('latin1');
+  if (depth === 0) return [text];
+  const decoded = [
+    ...(text.match(BASE64_RUN) ?? []).map((run) => Buffer.from(run.replace(/\s/g, ''), 'base64')),
+    ...(text.match(HEX_RUN) ?? []).map((run) => Buffer.from(run, 'hex')),
+  ];
+  return [text, percentDecoded(text), ...decoded.flatMap((octets) => readings(octets, depth - 1))];
+}
+
+const percentDecoded = (text: string): string =>
+  text.replace(/%([0-9a-f]{2})/gi, (_all, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+
+export interface Secret {
+  /** What it is, for the failure's text; the value itself is never printed. */
+  readonly what: string;
+  readonly text: string;
+}
+
+/** What of `secrets` can be read in the record, by its `what`; kinds of token or key that the recorder took out come first. */
+export function readable(record: MessageRecord, secrets: readonly Secret[]): string[] {
+  const views = readings(record.bytes);
+  const found = secrets.filter(({ text }) => views.some((view) => view.includes(text)));
+  return [...new Set([...record.redacted, ...found.map((s) => s.what)])];
+}
+
+/** Asserts that no SIP record gives away any of `secrets`, a token or a key. */
+export function expectSecret(records: readonly MessageRecord[], secrets: readonly Secret[]): void {
+  for (const record of records.filter((r) => r.protocol === 'sip')) {
+    expect(readable(record, secrets), `what ${summary(record)} on ${record.interface} gives away`).to.deep.equal([]);
+  }
+}
