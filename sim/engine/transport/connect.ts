@@ -1,6 +1,7 @@
 import { connect as connectTcp, isIP } from 'node:net';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { WebSocket } from 'ws';
+import { plainAddress } from './addresses.ts';
 import type { Connection, ConnectionSetup } from './connection.ts';
 import { StreamConnection } from './stream.ts';
 import { SUBPROTOCOL, WebSocketConnection } from './websocket.ts';
@@ -22,7 +23,8 @@ export function connect(
   to: { readonly address: string; readonly port: number; readonly name: string },
   trust: Trust,
 ): Connection {
-  const { address: host, port, name } = to;
+  const { address: host, port } = to;
+  const name = plainAddress(to.name);
   const secure: ConnectionOptions = {
     minVersion: 'TLSv1.2',
     rejectUnauthorized: trust.verify,

@@ -45,6 +45,11 @@ export abstract class Connection implements Flow {
   readonly #outgoing: boolean;
   #state: 'handshake' | 'open' | 'closing' | 'closed' = 'handshake';
   #failure: TransportError | undefined;
+  /**
+   * Messages that wait for the end of the handshake. Not left to the socket: TLS would send them before the peer's
+   * certificate has been checked.
+   */
+  #waiting: { readonly octets: Buffer; readonly failed: ((error: TransportError) => void) | undefined }[] = [];
   /** When the present state began, when input last came, and since when a message is unfinished. */
   #since: number;
   #heard: number;
@@ -78,12 +83,14 @@ export abstract class Connection implements Flow {
   send(octets: Buffer, failed?: (error: TransportError) => void): void {
     if (!this.usable) {
       if (failed) setImmediate(failed, this.#reason());
-    } else if (this.queued() + octets.length > this.limits.backlogBytes) {
+    } else if (this.#backlog() + octets.length > this.limits.backlogBytes) {
       const error = new TransportError('backlog-full', `${this.protocol} peer ${this.remoteAddress} does not read`);
       if (failed) setImmediate(failed, error);
       this.#fail(error);
+    } else if (this.#state === 'handshake') {
+      this.#waiting.push({ octets, failed });
     } else {
-      this.transmit(octets, failed && ((error) => error && failed(this.#reason(error))));
+      this.#transmit(octets, failed);
     }
   }
 
@@ -106,7 +113,7 @@ export abstract class Connection implements Flow {
   }
 
   protected abstract transmit(octets: Buffer, done?: (error?: Error | null) => void): void;
-  /** Octets accepted but not yet written. */
+  /** Octets transmitted but not yet written. */
   protected abstract queued(): number;
   /** Begins an orderly close. */
   protected abstract shutdown(): void;
@@ -121,6 +128,7 @@ export abstract class Connection implements Flow {
     this.#state = 'open';
     this.#since = this.#heard = this.#clock.now();
     this.#watch();
+    for (const { octets, failed } of this.#waiting.splice(0)) this.#transmit(octets, failed);
     this.events.onOpen(this);
   }
 
@@ -150,7 +158,16 @@ export abstract class Connection implements Flow {
     this.#failure = reason;
     this.#timer?.cancel();
     this.destroy();
+    for (const { failed } of this.#waiting.splice(0)) if (failed) setImmediate(failed, reason);
     this.events.onClosed(this);
+  }
+
+  #transmit(octets: Buffer, failed?: (error: TransportError) => void): void {
+    this.transmit(octets, failed && ((error) => error && failed(this.#reason(error))));
+  }
+
+  #backlog(): number {
+    return this.#waiting.reduce((sum, { octets }) => sum + octets.length, this.queued());
   }
 
   #reason(cause?: Error): TransportError {

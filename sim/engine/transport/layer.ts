@@ -243,7 +243,7 @@ export class TransportLayer {
 
   #refuse(error: SipParseError, flow: Flow): void {
     if (error.refusal !== 'drop' && error.partial) {
-      if (error.partial.via) stampSource(error.partial, flow);
+      if (viaTarget(error.partial)) stampSource(error.partial, flow);
       this.#serial += 1;
       // RFC 3261 8.2.6.2: every answer but 100 has a To tag.
       const toTag = `refused-${this.#serial}`;

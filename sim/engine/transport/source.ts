@@ -1,18 +1,18 @@
-import { parseVia, type SipMessage, splitList, type Via } from '../message/index.ts';
+import { parseVia, type SipMessage, type Via } from '../message/index.ts';
 import { plainAddress } from './addresses.ts';
 import type { Flow } from './flow.ts';
 
 /**
  * Writes into a request's top Via where it really came from: `received` if that is not its sent-by host (RFC 3261
  * 18.2.1), and `received` and the value of `rport` if the client asked with an empty one (RFC 3581 4). What the client
- * itself claimed is removed.
+ * itself claimed is removed. The top Via must be well-formed.
  */
 export function stampSource(request: SipMessage, flow: Flow): void {
   const via = request.via!;
   const asked = via.rport !== undefined;
   const elsewhere = via.host !== flow.remoteAddress && plainAddress(via.host) !== flow.remoteAddress;
   if (!asked && !elsewhere && via.received === undefined) return;
-  const top = splitList(request.get('via')!)[0]!;
+  const top = request.getAll('via')[0]!;
   let value = top.includes('"')
     ? withoutSource(via)
     : top.replace(/\s*;\s*(?:received|rport)\b\s*(?:=\s*[^;\s]*)?/gi, '');

@@ -5,7 +5,7 @@ import { Connection, type ConnectionSetup } from './connection.ts';
 
 const PONG = Buffer.from('\r\n');
 
-/** A TCP or TLS connection. Messages sent before it is established wait in the socket. */
+/** A TCP or TLS connection. */
 export class StreamConnection extends Connection {
   readonly #socket: Socket;
 

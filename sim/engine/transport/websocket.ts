@@ -15,7 +15,6 @@ export class WebSocketConnection extends Connection {
   readonly #raw: Socket | undefined;
   /** Frames of the type that the peer uses, if the octets allow it (a text frame must be UTF-8, RFC 6455 5.6). */
   #binary = false;
-  #waiting: { octets: Buffer; done: ((error?: Error | null) => void) | undefined }[] = [];
 
   /** `raw` is the accepted socket that the upgrade is expected on; an outgoing connection has none. */
   constructor(setup: ConnectionSetup, raw?: Socket) {
@@ -35,7 +34,11 @@ export class WebSocketConnection extends Connection {
     socket.on('ping', () => this.heard(false));
     socket.on('pong', () => this.heard(false));
     if (socket.readyState === WebSocket.OPEN && this.#raw) this.#established(this.#raw);
-    else socket.once('upgrade', (response: IncomingMessage) => setImmediate(() => this.#established(response.socket)));
+    else {
+      socket.once('upgrade', (response: IncomingMessage) => {
+        socket.once('open', () => this.#established(response.socket));
+      });
+    }
   }
 
   #established(raw: Socket): void {
@@ -44,7 +47,6 @@ export class WebSocketConnection extends Connection {
       { address: plainAddress(localAddress), port: localPort },
       { address: plainAddress(remoteAddress), port: remotePort },
     );
-    for (const { octets, done } of this.#waiting.splice(0)) this.transmit(octets, done);
   }
 
   #receive(data: RawData, binary: boolean): void {
@@ -61,12 +63,11 @@ export class WebSocketConnection extends Connection {
   }
 
   protected override transmit(octets: Buffer, done?: (error?: Error | null) => void): void {
-    if (this.state === 'handshake') this.#waiting.push({ octets, done });
-    else this.#socket?.send(octets, { binary: this.#binary || !isUtf8(octets), compress: false }, done);
+    this.#socket?.send(octets, { binary: this.#binary || !isUtf8(octets), compress: false }, done);
   }
 
   protected override queued(): number {
-    return (this.#socket?.bufferedAmount ?? 0) + this.#waiting.reduce((sum, { octets }) => sum + octets.length, 0);
+    return this.#socket?.bufferedAmount ?? 0;
   }
 
   protected override shutdown(): void {
@@ -76,8 +77,6 @@ export class WebSocketConnection extends Connection {
   protected override destroy(): void {
     this.#socket?.terminate();
     this.#raw?.destroy();
-    const lost = new Error('the WebSocket connection was not established');
-    for (const { done } of this.#waiting.splice(0)) done?.(lost);
   }
 }
 
