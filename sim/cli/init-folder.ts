@@ -1,0 +1,110 @@
+/** Lays down a topology folder (see topology.ts): everything that must be the same for all actors and made only once. */
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { createTestCa, loadTestCa, type TestCa } from '../../actors/security/ca.ts';
+import { loadFixtures } from '../../fixtures/load.ts';
+import { RUNNER_URI } from '../control/wire.ts';
+import { hostPort, loadTopology, type Topology, type TopologyActor } from './topology.ts';
+
+/** @returns what had to be made, in words; empty when the folder was complete */
+export async function initFolder(folder: string, kind: 'loopback' | 'containers', drachtio: boolean): Promise<string[]> {
+  const made: string[] = [];
+  const publicFolder = join(folder, 'public');
+  await mkdir(publicFolder, { recursive: true });
+  const once = async (path: string, what: string, content: () => Promise<string> | string, mode = 0o644): Promise<void> => {
+    if (existsSync(path)) return;
+    await writeFile(path, await content(), { mode });
+    made.push(what);
+  };
+  await once(join(publicFolder, 'topology.yaml'), 'topology.yaml', async () => stringify(kind === 'loopback' ? await loopback() : containers(drachtio)));
+  const ca = await testCa(join(folder, 'ca'), made);
+  await once(join(publicFolder, 'ca.crt'), 'ca.crt', () => ca.certificate);
+
+  const { mcpttServerId } = loadFixtures().network;
+  const { actors } = loadTopology(folder);
+  for (const [name, actor] of [...Object.entries(actors), ['runner', undefined] as const]) {
+    const own = join(folder, name);
+    await mkdir(join(own, 'state'), { recursive: true, mode: 0o700 });
+    if (existsSync(join(own, 'tls.key'))) continue;
+    const dns = actor === undefined ? [] : [...new Set([actor.control, ...Object.values(actor.endpoints)].map((at) => hostPort(at).host))];
+    const uri = actor === undefined ? [RUNNER_URI] : actor.kind === 'mcptt-as' ? [mcpttServerId] : [];
+    const identity = await ca.issue({ commonName: name, dns: dns.filter((host) => !/^[\d.:]+$/.test(host)), uri });
+    await writeFile(join(own, 'tls.crt'), identity.certificate);
+    await writeFile(join(own, 'tls.key'), identity.privateKey, { mode: 0o600 });
+    made.push(`certificate of ${name}`);
+    if (actor?.drachtio !== undefined) await once(join(own, 'drachtio-secret'), `drachtio secret of ${name}`, () => randomBytes(24).toString('hex'), 0o600);
+  }
+  return made;
+}
+
+async function testCa(folder: string, made: string[]): Promise<TestCa> {
+  if (existsSync(folder)) return loadTestCa(folder);
+  const ca = await createTestCa();
+  await ca.save(folder);
+  made.push('test CA');
+  return ca;
+}
+
+/** Which UE has which subscriber's USIM. */
+const UES: Readonly<Record<string, number>> = { ue: 0, 'ue-b': 1 };
+
+async function loopback(): Promise<Topology> {
+  const ports = await freePorts(32);
+  const at = (): string => `127.0.0.1:${ports.pop()}`;
+  return topology((_actor, _endpoint) => at(), at);
+}
+
+/**
+ * Hosts are `<actor>.<network>`: the alias of that container on that network (docker-compose.yml), so that an actor
+ * listens to each peer on the network that they share and on no other.
+ */
+function containers(drachtio: boolean): Topology {
+  const networks: Readonly<Record<string, string>> = { lte: 'lte', wss: 'sip-1', tcp: 'sip-2', udp: 'sip-2', https: 'http-1' };
+  const ports: Readonly<Record<string, number>> = { lte: 4000, wss: 5081, tcp: 5060, udp: 5060, https: 8443 };
+  const made = topology(
+    (actor, endpoint) => `${actor}.${actor === 'idm' ? 'csc-1' : networks[endpoint]}:${ports[endpoint]}`,
+    (actor) => `${actor}.control:9000`,
+  );
+  if (!drachtio) return made;
+  const withServer = (actor: TopologyActor, name: string): TopologyActor => (actor.kind === 'sip-core' || actor.kind === 'mcptt-as' ? { ...actor, drachtio: `${name}-drachtio.sip-2:9022` } : actor);
+  return { actors: Object.fromEntries(Object.entries(made.actors).map(([name, actor]) => [name, withServer(actor, name)])) };
+}
+
+function topology(at: (actor: string, endpoint: string) => string, control: (actor: string) => string): Topology {
+  const { subscribers } = loadFixtures();
+  const actor = (kind: TopologyActor['kind'], endpoints: readonly string[], more: Partial<TopologyActor> = {}, name: string = kind): [string, TopologyActor] => [
+    name,
+    { kind, endpoints: Object.fromEntries(endpoints.map((endpoint) => [endpoint, at(name, endpoint)])), control: control(name), ...more },
+  ];
+  return {
+    actors: Object.fromEntries([
+      actor('access-network', ['lte']),
+      actor('sip-core', ['wss', 'tcp', 'udp']),
+      actor('mcptt-as', ['tcp', 'udp', 'https']),
+      actor('idm', ['https']),
+      actor('kms', ['https']),
+      ...Object.entries(UES).map(([name, i]) => actor('ue', [], { imsi: subscribers[i]!.imsi }, name)),
+    ]),
+  };
+}
+
+/** Ports that were free a moment ago. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer();
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject);
+        server.listen(0, '127.0.0.1', resolve);
+      });
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
