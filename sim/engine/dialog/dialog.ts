@@ -1,0 +1,171 @@
+import type { AppConnection } from '../control/connection.ts';
+import { type Address, parseUri, type SipMessage, type SipUri } from '../message/index.ts';
+import type { Flow } from '../transport/index.ts';
+import type { Unacknowledged } from './unacknowledged.ts';
+
+export type DialogRole = 'uac' | 'uas';
+export type DialogState = 'early' | 'confirmed' | 'terminated';
+
+/**
+ * A dialog of RFC 3261 12, made by INVITE or SUBSCRIBE.
+ *
+ * ```
+ *   request sent or received      2xx                    BYE, NOTIFY terminated,
+ *   --------------------------> early ----> confirmed    failure of the INVITE
+ *                                  |            |
+ *                                  +------------+------> terminated
+ * ```
+ *
+ * Its id is the contract's (section 7): `<Call-ID>;from-tag=<tag of the initiator>`. Forks of one INVITE share it.
+ */
+export class Dialog {
+  readonly id: string;
+  readonly role: DialogRole;
+  readonly method: 'INVITE' | 'SUBSCRIBE';
+  readonly callId: string;
+  readonly localTag: string;
+  /** From or To of our side, tag included, as it stands in messages. */
+  readonly local: string;
+  /** The application that the dialog belongs to; closed when it has gone. */
+  app: AppConnection;
+  /** Undefined in a UAC's dialog until a response or NOTIFY brings it. */
+  remoteTag: string | undefined;
+  remote: string;
+  remoteTarget: string;
+  /** URIs with parameters as in Record-Route, in the order in which a Route lists them. */
+  routeSet: readonly string[] = [];
+  localSequence: number;
+  remoteSequence: number | undefined;
+  /** The flow of the message that made the dialog. */
+  flow: Flow | undefined;
+  /** Status of the last response to the request that made the dialog. */
+  status = 0;
+  /** Repeats the ACK for the last 2xx when the 2xx is repeated (13.2.2.4). */
+  repeatAck: (() => void) | undefined;
+  /** Our own INVITE awaits its final response (14.1: no second one then). */
+  inviteSent = false;
+  /** CSeq number of our last INVITE, which its ACK bears too. */
+  inviteSequence = 0;
+  /** An INVITE of the peer awaits ours. */
+  inviteReceived = false;
+  /** A 2xx of ours that awaits its ACK. */
+  unacknowledged: Unacknowledged | undefined;
+  /** RSeq and CSeq number of the last reliable provisional response received: what a PRACK acknowledges. */
+  reliableReceived: { readonly rseq: number; readonly sequence: number } | undefined;
+  #state: DialogState = 'early';
+
+  constructor(init: {
+    readonly role: DialogRole;
+    readonly method: 'INVITE' | 'SUBSCRIBE';
+    readonly callId: string;
+    readonly localTag: string;
+    readonly remoteTag: string | undefined;
+    readonly local: string;
+    readonly remote: string;
+    readonly remoteTarget: string;
+    readonly localSequence: number;
+    readonly remoteSequence: number | undefined;
+    readonly app: AppConnection;
+    readonly flow: Flow | undefined;
+  }) {
+    this.role = init.role;
+    this.method = init.method;
+    this.callId = init.callId;
+    this.localTag = init.localTag;
+    this.remoteTag = init.remoteTag;
+    this.local = init.local;
+    this.remote = init.remote;
+    this.remoteTarget = init.remoteTarget;
+    this.localSequence = init.localSequence;
+    this.remoteSequence = init.remoteSequence;
+    this.app = init.app;
+    this.flow = init.flow;
+    this.id = dialogId(init.callId, init.role === 'uac' ? init.localTag : (init.remoteTag ?? ''));
+  }
+
+  get state(): DialogState {
+    return this.#state;
+  }
+
+  beginInvite(sequence: number): void {
+    this.inviteSent = true;
+    this.inviteSequence = sequence;
+    this.repeatAck = undefined;
+    this.reliableReceived = undefined;
+  }
+
+  confirm(): void {
+    if (this.#state === 'early') this.#state = 'confirmed';
+  }
+
+  terminate(): void {
+    this.#state = 'terminated';
+  }
+
+  /** UAC: what a response to the request that made the dialog says of the other side (12.1.2). */
+  learnFromResponse(response: SipMessage, flow: Flow): void {
+    const { to } = response;
+    if (to?.tag === undefined) return;
+    this.remoteTag = to.tag;
+    this.remote = response.get('to')!;
+    this.flow = flow;
+    const routes = response.getAll('record-route');
+    if (this.#state === 'early') this.routeSet = routes.reverse();
+    this.refreshTarget(response);
+  }
+
+  /** Target refresh (12.2.1.2, 12.2.2): a Contact replaces the remote target. */
+  refreshTarget(message: SipMessage): void {
+    const { contact } = message;
+    if (contact !== undefined) this.remoteTarget = contact.uri;
+  }
+
+  /**
+   * The Request-URI and the Route values of a request in this dialog (12.2.1.1), and the URI of its next hop. A strict
+   * router at the top of the route set gets the request addressed to itself.
+   */
+  routing(): { readonly requestUri: string; readonly routes: readonly string[]; readonly nextHop: SipUri | undefined } {
+    const [first, ...rest] = this.routeSet;
+    if (first === undefined) {
+      return { requestUri: this.remoteTarget, routes: [], nextHop: parseUri(this.remoteTarget) };
+    }
+    const uri = routeUri(first);
+    const nextHop = parseUri(uri);
+    if (nextHop === undefined || nextHop.params.has('lr')) {
+      return { requestUri: this.remoteTarget, routes: this.routeSet, nextHop };
+    }
+    return { requestUri: uri, routes: [...rest, `<${this.remoteTarget}>`], nextHop };
+  }
+}
+
+/** Section 7 of the contract. */
+export function dialogId(callId: string, initiatorTag: string): string {
+  return `${callId};from-tag=${initiatorTag}`;
+}
+
+function routeUri(route: string): string {
+  const open = route.indexOf('<');
+  return open === -1 ? route : route.slice(open + 1, route.indexOf('>', open));
+}
+
+/** The dialog that a request makes at its UAS (12.1.1). */
+export function uasDialog(request: SipMessage, localTag: string, app: AppConnection, flow: Flow): Dialog {
+  const from: Address = request.from!;
+  const to = request.get('to')!;
+  const dialog = new Dialog({
+    role: 'uas',
+    method: request.method === 'INVITE' ? 'INVITE' : 'SUBSCRIBE',
+    callId: request.callId!,
+    localTag,
+    remoteTag: from.tag,
+    local: `${to};tag=${localTag}`,
+    remote: request.get('from')!,
+    remoteTarget: request.contact?.uri ?? from.uri,
+    localSequence: 0,
+    remoteSequence: request.cseq!.number,
+    app,
+    flow,
+  });
+  dialog.routeSet = request.getAll('record-route');
+  return dialog;
+}

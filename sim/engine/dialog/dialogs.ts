@@ -1,0 +1,52 @@
+import type { AppConnection } from '../control/connection.ts';
+import type { SipMessage } from '../message/index.ts';
+import type { Dialog } from './dialog.ts';
+
+/** All dialogs of an engine, by the contract's id and by what a request from the other side carries. */
+export class Dialogs {
+  readonly #byId = new Map<string, Dialog>();
+  /** Call-ID and our tag: the To tag of a request in the dialog. */
+  readonly #byLocal = new Map<string, Dialog>();
+  readonly #byCallId = new Map<string, Dialog>();
+
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  add(dialog: Dialog): void {
+    this.#byId.set(dialog.id, dialog);
+    this.#byLocal.set(`${dialog.callId};${dialog.localTag}`, dialog);
+    this.#byCallId.set(dialog.callId, dialog);
+  }
+
+  remove(dialog: Dialog): void {
+    dialog.terminate();
+    if (this.#byId.get(dialog.id) === dialog) this.#byId.delete(dialog.id);
+    const key = `${dialog.callId};${dialog.localTag}`;
+    if (this.#byLocal.get(key) === dialog) this.#byLocal.delete(key);
+    if (this.#byCallId.get(dialog.callId) === dialog) this.#byCallId.delete(dialog.callId);
+  }
+
+  find(id: string): Dialog | undefined {
+    return this.#byId.get(id);
+  }
+
+  /** The dialog of a request from the other side (12.2.2). A UAC's dialog that knows no remote tag yet takes any. */
+  match(request: SipMessage): Dialog | undefined {
+    const toTag = request.to?.tag;
+    if (toTag === undefined) return undefined;
+    const dialog = this.#byLocal.get(`${request.callId};${toTag}`);
+    if (dialog === undefined) return undefined;
+    if (dialog.remoteTag !== undefined && dialog.remoteTag !== (request.from?.tag ?? '')) return undefined;
+    return dialog;
+  }
+
+  /** The dialog with a Call-ID, wherever an application names no more than that. */
+  findByCallId(callId: string): Dialog | undefined {
+    return this.#byCallId.get(callId);
+  }
+
+  *ofApp(app: AppConnection): Iterable<Dialog> {
+    for (const dialog of this.#byId.values()) if (dialog.app === app) yield dialog;
+  }
+}
