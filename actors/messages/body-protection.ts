@@ -10,6 +10,9 @@ import { type MimeEntity, MimeError, mediaTypeOf, mimeEntity, parseMime, seriali
 /** docs/interfaces.md, "Protected bodies". */
 export const PROTECTED_TYPE = 'application/pkcs7-mime; smime-type=authEnveloped-data; name="smime.p7m"';
 
+/** Protection profiles; `kek+sign` and `direct` are those of the CMS choice that every run prints. */
+export type BodyProfile = 'kek' | 'kek+sign' | 'direct';
+
 export interface OpenedBody {
   /** The key that opened the body; its user is who could have sealed it. */
   readonly cek: UsableCek;

@@ -22,8 +22,11 @@ export const PUBLISH_FOREVER = 4294967295;
 export const WARNINGS = {
   authorisationFailed: '101 service authorisation failed',
   userUnknown: '141 user unknown to the participating function',
-  protectionRequired: '399 body protection is required here',
+  privateCallNotAllowed: '107 user not authorised to make private calls',
+  protectionRequired: '399 body protection is required',
+  notRegistered: '399 no registration is known for the asserted identity',
   notYetAuthorised: '399 no service before service authorisation',
+  notReachable: '399 the called user is not authorised for service at the moment',
 } as const;
 
 /** A Warning value (RFC 3261 20.43) with code 399. `host` is the agent, `text` what a person reads. */

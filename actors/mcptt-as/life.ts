@@ -1,0 +1,132 @@
+/**
+ * Life of SIP sessions, bindings and their CEKs (7.x.3): whatever ends a session or a user's service ends the keys with
+ * it, and the KMS is told.
+ *
+ *     third-party REGISTER ──> session ──PUBLISH──> binding + CEK in use
+ *          Expires 0, expiry ──────┴── ends the session, every binding on it, every CEK of it
+ *          log-off, revocation, token expiry ───────── ends the binding and the user's CEK
+ */
+import type { Log } from '../../sim/control/actor.ts';
+import type { Clock, TimerHandle } from '../../sim/engine/clock.ts';
+import type { CekKeyStore } from '../security/cek/key-store.ts';
+import { type Binding, type BindingEnd, type BindingStore, nextBindingState } from './bindings.ts';
+import type { SessionStore, SipSession } from './sessions.ts';
+
+/** Tells the KMS that CEKs have ended. */
+export type TellKms = (ended: { sipSession: string; userUri?: string; reason: string }) => Promise<void>;
+
+export interface LifeOptions {
+  readonly sessions: SessionStore;
+  readonly bindings: BindingStore;
+  readonly ceks: () => CekKeyStore;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly tellKms: TellKms;
+  readonly tokenExpiryEndsBinding: () => boolean;
+  /** A binding has ended: calls of its user end with it. */
+  readonly onUnbound: (binding: Binding) => void;
+}
+
+/** Delays before the KMS is told again, when it could not be reached. */
+const TELL_AGAIN_MS = [1_000, 5_000, 30_000];
+
+export class Life {
+  readonly #options: LifeOptions;
+  readonly #timers = new Map<string, TimerHandle>();
+
+  constructor(options: LifeOptions) {
+    this.#options = options;
+  }
+
+  /** A session was registered or refreshed. */
+  async registered(session: SipSession): Promise<void> {
+    await this.#options.sessions.put(session);
+    const left = session.expiresAt - this.#options.clock.now();
+    this.#arm(session.sipSession, left, () => this.sessionEnded(session.sipSession, 'expired'));
+  }
+
+  /** A session was de-registered or ran out. Unknown ones are nobody's loss. */
+  async sessionEnded(sipSession: string, reason: 'deregistered' | 'expired'): Promise<void> {
+    this.#disarm(sipSession);
+    const { sessions, bindings, ceks } = this.#options;
+    if ((await sessions.get(sipSession)) === undefined) return;
+    await sessions.delete(sipSession);
+    for (const binding of await bindings.bySession(sipSession)) await this.#unbind(binding, reason);
+    ceks().end({ sipSession }, reason);
+    this.#tell({ sipSession, reason });
+  }
+
+  /** A user was authorized, or refreshed the settings. */
+  async bound(binding: Binding): Promise<void> {
+    await this.#options.bindings.put(binding);
+    if (!this.#options.tokenExpiryEndsBinding()) return;
+    const left = binding.tokenExpiresAt - this.#options.clock.now();
+    this.#arm(timerOf(binding), left, () => this.userEnded(binding, 'token-expired'));
+  }
+
+  /** One user's service on one session has ended; the others on it go on. */
+  async userEnded(binding: Binding, reason: Exclude<BindingEnd, 'deregistered'>): Promise<void> {
+    await this.#unbind(binding, reason);
+    const { mcpttId: userUri, sipSession, clientId } = binding;
+    this.#options.ceks().end({ userUri, sipSession, clientId }, reason);
+    // A revocation comes from the KMS itself.
+    if (reason !== 'revoked') this.#tell({ sipSession, userUri, reason });
+  }
+
+  /** The KMS ended a user's key for good: the service that stood on it ends too. */
+  async keyEnded(which: { userUri: string; sipSession: string; clientId: string }, reason: string): Promise<void> {
+    const end: BindingEnd = reason === 'logged-off' || reason === 'deregistered' ? reason : 'revoked';
+    for (const binding of await this.#options.bindings.byUser(which.userUri)) {
+      if (binding.sipSession === which.sipSession && binding.clientId === which.clientId)
+        await this.#unbind(binding, end);
+    }
+  }
+
+  /** Takes up the timers of what the store has kept over a restart. */
+  async resume(): Promise<void> {
+    for (const session of await this.#options.sessions.all()) await this.registered(session);
+    for (const binding of await this.#options.bindings.all()) await this.bound(binding);
+  }
+
+  stop(): void {
+    for (const timer of this.#timers.values()) timer.cancel();
+    this.#timers.clear();
+  }
+
+  async #unbind(binding: Binding, event: BindingEnd): Promise<void> {
+    nextBindingState(binding.state, event);
+    this.#disarm(timerOf(binding));
+    await this.#options.bindings.delete(binding);
+    this.#options.onUnbound(binding);
+    this.#options.log.info({ sipSession: binding.sipSession, reason: event }, 'an MCPTT binding has ended');
+  }
+
+  #tell(ended: { sipSession: string; userUri?: string; reason: string }, attempt = 0): void {
+    this.#options.tellKms(ended).catch((error: Error) => {
+      const delay = TELL_AGAIN_MS[attempt];
+      this.#options.log.warn(
+        { error: error.message, again: delay ?? 'never' },
+        'the KMS could not be told that a CEK has ended',
+      );
+      if (delay !== undefined) this.#arm(`tell ${JSON.stringify(ended)}`, delay, () => this.#tell(ended, attempt + 1));
+    });
+  }
+
+  #arm(name: string, delayMs: number, run: () => void | Promise<void>): void {
+    this.#disarm(name);
+    const timer = this.#options.clock.setTimer(delayMs, () => {
+      this.#timers.delete(name);
+      Promise.resolve(run()).catch((error: Error) =>
+        this.#options.log.error({ error: error.message }, 'an ending failed'),
+      );
+    });
+    this.#timers.set(name, timer);
+  }
+
+  #disarm(name: string): void {
+    this.#timers.get(name)?.cancel();
+    this.#timers.delete(name);
+  }
+}
+
+const timerOf = ({ mcpttId, clientId, sipSession }: Binding): string => JSON.stringify([mcpttId, clientId, sipSession]);

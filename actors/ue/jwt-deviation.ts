@@ -1,0 +1,62 @@
+/** Access tokens made wrong on purpose: another token, a flipped bit, a changed claim under the old signature. */
+import { type Deviation, deviateFields, deviateOctets, deviationValue } from '../messages/deviation.ts';
+
+/** Tokens that a deviation may put in another one's place. */
+export interface OtherTokens {
+  /** The user's own token for the KMS. */
+  readonly kms: string | undefined;
+  /** The token for the MCPTT service of another user of this UE. */
+  readonly ofUser: (user: string) => string | undefined;
+}
+
+/**
+ * The token with the deviations at `token` and `jwt` applied.
+ *
+ * - `token`, `replace`: value `kms`, `user:<name>`, or the text itself; `flip`: bit 0 of the octet `path`.
+ * - `jwt`, `set` and `remove`: `header.<name>` or a claim; `remove` `signature` leaves it empty. The old signature stays.
+ */
+export function deviateToken(deviations: readonly Deviation[], token: string, others: OtherTokens): string {
+  const replaced = deviationValue(
+    deviations.filter(({ op }) => op === 'replace'),
+    'token',
+    '',
+  );
+  const other =
+    replaced === undefined
+      ? token
+      : replaced === 'kms'
+        ? others.kms
+        : replaced.startsWith('user:')
+          ? others.ofUser(replaced.slice(5))
+          : replaced;
+  const changed = deviateJwt(deviations, other ?? '');
+  const onOctets = deviations.filter(({ at, op }) => at === 'token' && op !== 'replace');
+  return Buffer.from(deviateOctets(onOctets, 'token', Buffer.from(changed, 'latin1'))).toString('latin1');
+}
+
+function deviateJwt(deviations: readonly Deviation[], token: string): string {
+  const onJwt = deviations.filter(({ at }) => at === 'jwt');
+  const [header, payload, signature] = token.split('.');
+  if (onJwt.length === 0 || header === undefined || payload === undefined) return token;
+  const inHeader = onJwt
+    .filter(({ path }) => path.startsWith('header.'))
+    .map((d) => ({ ...d, path: d.path.slice('header.'.length) }));
+  const inPayload = onJwt.filter(({ path }) => !path.startsWith('header.') && path !== 'signature');
+  const unsigned = onJwt.some(({ path }) => path === 'signature');
+  return [
+    inHeader.length === 0 ? header : encode(deviateFields(inHeader, 'jwt', decode(header))),
+    inPayload.length === 0 ? payload : encode(numbers(deviateFields(inPayload, 'jwt', decode(payload)))),
+    unsigned ? '' : (signature ?? ''),
+  ].join('.');
+}
+
+const decode = (part: string): Record<string, unknown> =>
+  JSON.parse(Buffer.from(part, 'base64url').toString('utf8')) as Record<string, unknown>;
+
+const encode = (part: object): string => Buffer.from(JSON.stringify(part)).toString('base64url');
+
+/** Times of RFC 7519 are numbers; a deviation's values are text. */
+function numbers(claims: Record<string, unknown>): Record<string, unknown> {
+  const times = ['exp', 'iat', 'nbf'].filter((name) => typeof claims[name] === 'string');
+  return { ...claims, ...Object.fromEntries(times.map((name) => [name, Number(claims[name])])) };
+}
