@@ -14,6 +14,7 @@ import {
   AsnTypeTypes,
   OctetString,
 } from '@peculiar/asn1-schema';
+import { AlgorithmIdentifier } from '@peculiar/asn1-x509';
 import { SmimeError } from './errors.ts';
 
 /** Longest CMS message that is looked at, in octets. SIP bodies of this testbed stay far below. */
@@ -129,11 +130,22 @@ export function contentOf(info: EncryptedContentInfo): Uint8Array {
  * clause 5.4) whatever encoding and order it travelled in.
  */
 export function derOfAttributes(attributes: readonly Attribute[]): Uint8Array {
-  const sorted = attributes
-    .map((attribute) => ({ attribute, der: serialize(attribute) }))
-    .sort((a, b) => Buffer.compare(a.der, b.der));
-  return serialize(new Attributes(sorted.map(({ attribute }) => attribute)));
+  try {
+    const sorted = attributes
+      .map((attribute) => ({ attribute, der: serialize(attribute) }))
+      .sort((a, b) => Buffer.compare(a.der, b.der));
+    return serialize(new Attributes(sorted.map(({ attribute }) => attribute)));
+  } catch {
+    throw new SmimeError('SMIME_MALFORMED', 'an attribute of the CMS message has no DER');
+  }
 }
+
+/**
+ * An object identifier in the form that the parser gives it: arcs of 2.25 (X.667) are too large for asn1js, which reads
+ * them as hexadecimal groups instead of a number.
+ */
+export const asParsed = (objectIdentifier: string): string =>
+  parse(serialize(new AlgorithmIdentifier({ algorithm: objectIdentifier })), AlgorithmIdentifier).algorithm;
 
 /** Copies octets into a buffer of their own, as the ASN.1 library wants them. */
 export const octetString = (octets: Uint8Array): OctetString => new OctetString(Uint8Array.from(octets));
