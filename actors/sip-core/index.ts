@@ -1,0 +1,216 @@
+/** The SIP core: P-CSCF, S-CSCF and the AuC behind them, an unmodified drachtio-srf application. See README.md. */
+import type { Actor, ActorContext, Endpoints, Json, JsonObject, Peers } from '../../sim/control/actor.ts';
+import { identityKey } from '../messages/sip-headers.ts';
+import type { Subscriber } from '../messages/subscriber.ts';
+import { Auc } from '../security/aka/auc.ts';
+import { fileAucStore, memoryAucStore } from '../security/aka/auc-store.ts';
+import { Authenticator } from './authentication.ts';
+import { type SipCoreConfig, SipCoreError } from './config.ts';
+import { Drachtio, type Hop, type Incoming, type SipRequest } from './drachtio.ts';
+import { Registrar } from './registrar.ts';
+import { memoryRegistrationStore } from './registrations.ts';
+import { Routing } from './routing.ts';
+import { hostOf, ThirdPartyRegistration } from './third-party.ts';
+
+export { type SipCoreConfig, SipCoreError, type SipCoreErrorCode } from './config.ts';
+
+const DEFAULTS = { minExpires: 60, maxExpires: 600_000, challengeMs: 240_000, connectMs: 5000 };
+const SIP_1: Hop = { interface: 'SIP-1', peer: 'ue' };
+const SIP_2: Hop = { interface: 'SIP-2', peer: 'mcptt-as' };
+
+class SipCore implements Actor {
+  readonly name: string;
+  readonly kind = 'sip-core';
+  readonly verbs: Actor['verbs'] = {
+    deregisterSubscriber: async ({ impu }) => {
+      const subscriber = this.#subscriberWith(impu);
+      await this.#registrar.end(subscriber.impi);
+      await this.#thirdParty.idle();
+      return {};
+    },
+    setSqn: async ({ impi, sqn }) => {
+      const octets = Buffer.from(text(sqn, 'sqn'), 'hex');
+      if (octets.length !== 6) throw new SipCoreError('SIP_CORE_BAD_ARGUMENT', 'sqn must be 12 hex digits.');
+      await this.#auc.setSqn(text(impi, 'impi'), octets);
+      return {};
+    },
+  };
+  readonly readings: Actor['readings'] = {
+    health: () => {
+      const waitingFor = [...(this.#drachtio.connected ? [] : ['SIP engine']), ...(this.#ready ? [] : ['mcptt-as'])];
+      return { ok: waitingFor.length === 0, waitingFor };
+    },
+    endpoints: () => ({ ...this.#endpoints }),
+    registration: async ({ impu }) => {
+      const subscriber = this.#subscriberWith(impu);
+      const registration = await this.#store.byImpi(subscriber.impi);
+      return registration === undefined ? { registered: false } : { registered: true, ...asJson(registration) };
+    },
+    thirdParty: async ({ impu }) => {
+      const { impi } = this.#subscriberWith(impu);
+      await this.#thirdParty.idle();
+      return this.#thirdParty.outcomes(impi).map((outcome) => ({ ...outcome }));
+    },
+  };
+  readonly #config: SipCoreConfig;
+  readonly #byImpi: ReadonlyMap<string, Subscriber>;
+  readonly #byImpu: ReadonlyMap<string, Subscriber>;
+  readonly #store = memoryRegistrationStore();
+  readonly #auc: Auc;
+  readonly #drachtio: Drachtio;
+  readonly #registrar: Registrar;
+  readonly #thirdParty: ThirdPartyRegistration;
+  readonly #routing: Routing;
+  #endpoints: Endpoints = {};
+  #sip2 = '';
+  #applicationServer: string | undefined;
+  #ready = false;
+
+  constructor(config: SipCoreConfig, context: ActorContext) {
+    this.name = context.name;
+    this.#config = config;
+    const { clock, log, report, stateFolder } = context;
+    const { homeDomain, minExpires, maxExpires, challengeMs, connectMs } = { ...DEFAULTS, ...config };
+    this.#byImpi = new Map(config.subscribers.map((subscriber) => [subscriber.impi, subscriber]));
+    this.#byImpu = new Map(
+      config.subscribers.flatMap((subscriber) => subscriber.impus.map((impu) => [identityKey(impu), subscriber])),
+    );
+    const subscriberOf = (impi: string): Subscriber | undefined => this.#byImpi.get(impi);
+    const resolve = (serverName: string): string | undefined =>
+      config.hosts?.[hostOf(serverName)] ?? this.#applicationServer;
+
+    this.#auc = new Auc({
+      keysOf: subscriberOf,
+      store: stateFolder === undefined ? memoryAucStore() : fileAucStore(`${stateFolder}/auc-sqn.json`),
+      indParity: 'odd',
+    });
+    this.#drachtio = new Drachtio({
+      ...config.drachtio,
+      connectMs,
+      clock,
+      tell: (direction, hop, raw) => report({ ...hop, direction, protocol: 'sip', bytes: Buffer.from(raw, 'utf8') }),
+      hopOf: (request) => this.#hopOf(request),
+      onRequest: (incoming) => this.#take(incoming),
+      onError: (error, what) => log.error({ reason: (error as Error).message }, `SIP core: ${what} failed`),
+    });
+    this.#thirdParty = new ThirdPartyRegistration({
+      homeDomain,
+      subscriberOf,
+      resolve,
+      sip2: () => this.#sip2,
+      send: (request) => this.#drachtio.request(request, SIP_2),
+      log,
+      onTerminated: ({ impi }) => {
+        this.#registrar.end(impi).catch((error: Error) => log.info({ reason: error.message }, 'already de-registered'));
+      },
+    });
+    this.#registrar = new Registrar({
+      homeDomain,
+      minExpires,
+      maxExpires,
+      subscriberOf,
+      authenticator: new Authenticator({ auc: this.#auc, realm: homeDomain, clock, challengeMs }),
+      store: this.#store,
+      clock,
+      log,
+      onChange: (change) => this.#thirdParty.tell(change),
+    });
+    this.#routing = new Routing({
+      homeDomain,
+      drachtio: this.#drachtio,
+      store: this.#store,
+      subscriberOf,
+      isKnown: (impu) => this.#byImpu.has(identityKey(impu)),
+      resolve,
+      log,
+    });
+  }
+
+  async start(): Promise<Endpoints> {
+    await this.#drachtio.connect();
+    const listeners = this.#drachtio.hostports.map((hostport) => hostport.split('/') as [string, string]);
+    const sip2 = this.#config.sip2 ?? listeners.findLast(([protocol]) => protocol === 'tcp')?.[1];
+    if (sip2 === undefined) {
+      this.#drachtio.close();
+      throw new SipCoreError('SIP_CORE_NO_LISTENER', 'The SIP engine has no TCP listener; SIP-2 needs one.');
+    }
+    this.#sip2 = sip2;
+    const endpoints: Record<string, string> = { sip2: this.#public(`sip:${sip2};transport=tcp`) };
+    for (const [protocol, address] of listeners) {
+      if (protocol === 'tcp' && address === sip2) continue;
+      const web = protocol === 'ws' || protocol === 'wss';
+      endpoints[protocol] ??= this.#public(web ? `${protocol}://${address}` : `sip:${address};transport=${protocol}`);
+    }
+    this.#endpoints = endpoints;
+    return endpoints;
+  }
+
+  connect(peers: Peers): Promise<void> {
+    const endpoints = peers['mcptt-as'];
+    this.#applicationServer = endpoints?.sip ?? endpoints?.sip2 ?? endpoints?.tcp ?? endpoints?.udp;
+    const homeless = this.#config.subscribers
+      .flatMap(({ initialFilterCriteria }) => initialFilterCriteria)
+      .find(({ applicationServer: { serverName } }) => this.#config.hosts?.[hostOf(serverName)] === undefined);
+    if (homeless !== undefined && this.#applicationServer === undefined) {
+      return Promise.reject(
+        new SipCoreError(
+          'SIP_CORE_NO_APPLICATION_SERVER',
+          `The core does not know where ${homeless.applicationServer.serverName} is: name it in "hosts" or give it mcptt-as.`,
+        ),
+      );
+    }
+    this.#ready = true;
+    return Promise.resolve();
+  }
+
+  async stop(): Promise<void> {
+    await this.#registrar.stop();
+    this.#drachtio.close();
+  }
+
+  async #take(incoming: Incoming): Promise<void> {
+    if (incoming.hop.interface === 'SIP-2') {
+      // Nobody registers over SIP-2; everything else there comes from the trust domain.
+      if (incoming.request.method === 'REGISTER') await incoming.answer({ status: 403 });
+      else await this.#routing.terminate(incoming);
+      return;
+    }
+    if (incoming.request.method === 'REGISTER') await this.#registrar.handle(incoming);
+    else await this.#routing.originate(incoming);
+  }
+
+  /** In-dialog requests carry no `receivedOn`; they reach the application only when it is an end of the dialog, which it never is. */
+  #hopOf(request: SipRequest): Hop {
+    return request.receivedOn === this.#sip2 && request.protocol === 'tcp' ? SIP_2 : SIP_1;
+  }
+
+  #public(url: string): string {
+    const { publicHost } = this.#config;
+    if (publicHost === undefined) return url;
+    return url.replace(/^(wss?:\/\/|sip:)(?:\[[^\]]*\]|[^:;/]*)/, `$1${publicHost}`);
+  }
+
+  #subscriberWith(impu: Json | undefined): Subscriber {
+    const wanted = text(impu, 'impu');
+    const subscriber = this.#byImpu.get(identityKey(wanted));
+    if (subscriber === undefined) {
+      throw new SipCoreError('SIP_CORE_UNKNOWN_IMPU', `No subscriber has the public user identity ${wanted}.`);
+    }
+    return subscriber;
+  }
+}
+
+function text(value: Json | undefined, name: string): string {
+  if (typeof value === 'string') return value;
+  throw new SipCoreError('SIP_CORE_BAD_ARGUMENT', `"${name}" must be given as a string.`);
+}
+
+const asJson = (value: object): JsonObject => JSON.parse(JSON.stringify(value)) as JsonObject;
+
+/**
+ * Makes the SIP core. Endpoints: one for each listener of its engine (`wss`, `ws` as URLs, `udp`, `tcp`, `tls` as SIP URIs)
+ * and `sip2`, the address for the MCPTT server. Needs of its peers: the MCPTT server's `sip` (or `tcp`, `udp`) URI.
+ */
+export function createSipCore(config: SipCoreConfig, context: ActorContext): Actor {
+  return new SipCore(config, context);
+}

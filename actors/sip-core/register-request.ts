@@ -1,0 +1,102 @@
+/** A REGISTER as the registrar reads it, every field checked (RFC 3261 10.3, TS 24.229 5.4.1). */
+
+import { identityKey, parameterOf, splitValues, uriOf } from '../messages/sip-headers.ts';
+import { parseDigest } from '../security/aka/digest.ts';
+import type { SipRequest } from './drachtio.ts';
+
+/** The connection, or the UDP address, that a request came over: `tcp/127.0.0.1:40001`. */
+export type FlowName = string;
+
+export const flowOf = (request: SipRequest): FlowName =>
+  `${request.protocol}/${request.source_address}:${request.source_port}`;
+
+export interface RegisterRequest {
+  /** URI in To: the IMPU to be registered. */
+  readonly impu: string;
+  /** Whole Contact value, or `*`. */
+  readonly contact: string;
+  /** Contact URI, or `*`. */
+  readonly contactUri: string;
+  /** Seconds asked for; undefined when the UE names none. */
+  readonly expires: number | undefined;
+  readonly callId: string;
+  readonly cseq: number;
+  /** Parameters of the Authorization header field. */
+  readonly credentials: ReadonlyMap<string, string>;
+  readonly flow: FlowName;
+  /** `host:port` that it arrived at. */
+  readonly receivedOn: string;
+  readonly accessNetworkInfo: string | undefined;
+  /** The whole message. */
+  readonly raw: string;
+}
+
+/** What is wrong with a REGISTER; `reason` becomes the reason phrase of the 400. */
+export class BadRegister extends Error {
+  readonly code = 'SIP_CORE_BAD_REGISTER';
+  readonly reason: string;
+
+  constructor(reason: string) {
+    super(reason);
+    this.name = 'BadRegister';
+    this.reason = reason;
+  }
+}
+
+const URI = /^(?:sips?:[^@\s<>]+@[^@\s<>]+|tel:[+\d][\d\-.()]*(?:;\S*)?)$/i;
+
+function seconds(value: string): number {
+  if (!/^\d{1,10}$/.test(value.trim())) throw new BadRegister('Bad Expires');
+  return Number(value);
+}
+
+/** @throws BadRegister */
+export function readRegister(request: SipRequest): RegisterRequest {
+  const impu = uriOf(request.get('to') ?? '');
+  if (!URI.test(impu)) throw new BadRegister('Bad To');
+
+  const cseq = /^\s*(\d{1,10})\s+REGISTER\s*$/.exec(request.get('cseq') ?? '')?.[1];
+  if (cseq === undefined || Number(cseq) >= 2 ** 31) throw new BadRegister('Bad CSeq');
+
+  const header = request.get('expires');
+  const headerExpires = header === undefined ? undefined : seconds(header);
+
+  const contacts = splitValues(request.get('contact') ?? '');
+  const [contact] = contacts;
+  if (contacts.length !== 1 || contact === undefined) throw new BadRegister('Exactly one Contact is needed');
+  // RFC 3261 10.2.2: the wildcard removes everything, so it may do nothing else.
+  if (contact === '*' && headerExpires !== 0) throw new BadRegister('Contact * needs Expires: 0');
+  const contactUri = contact === '*' ? '*' : uriOf(contact);
+  if (contact !== '*' && !/^sips?:\S+$/i.test(contactUri)) throw new BadRegister('Bad Contact');
+  const contactExpires = parameterOf(contact, 'expires');
+
+  const credentials = parseDigest(request.get('authorization') ?? '');
+  for (const name of ['username', 'realm', 'uri', 'nonce', 'response']) {
+    if (credentials?.has(name) !== true) throw new BadRegister(`Authorization lacks ${name}`);
+  }
+  // RFC 2617 3.2.2.5: digest-uri names the resource of the request line.
+  if (identityKey(credentials!.get('uri')!) !== identityKey(request.uri)) {
+    throw new BadRegister('Authorization uri is not the Request-URI');
+  }
+
+  return {
+    impu,
+    contact,
+    contactUri,
+    expires: contactExpires === undefined ? headerExpires : seconds(contactExpires),
+    callId: request.get('call-id') ?? '',
+    cseq: Number(cseq),
+    credentials: credentials!,
+    flow: flowOf(request),
+    receivedOn: request.receivedOn ?? '',
+    accessNetworkInfo: request.get('p-access-network-info'),
+    raw: request.raw,
+  };
+}
+
+/** The REGISTER without its Authorization header fields, as it may be shown to an application server (TS 24.229 5.4.1.7). */
+export function withoutAuthorization(raw: string): string {
+  const end = raw.indexOf('\r\n\r\n');
+  const lines = raw.slice(0, end).split(/\r\n(?![ \t])/);
+  return `${lines.filter((line) => !/^authorization\s*:/i.test(line)).join('\r\n')}${raw.slice(end)}`;
+}
