@@ -1,0 +1,176 @@
+/**
+ * The engine under load, each part in a process of its own as in a deployment:
+ *
+ *   SIPp ──UDP REGISTER──► engine ──control port──► drachtio-srf application, which answers 200
+ *
+ *   npx tsx bench/engine.ts [--rate 6000] [--seconds 15] [--connections 10000] [--json FILE]
+ *
+ * First at the full rate: 200s per second, retransmissions, memory, CPU time per message. Then at half of it: response
+ * time percentiles. Then so many WSS connections, registered and idle: memory for each. `--connections 0` leaves the
+ * last part out.
+ */
+import { type ChildProcess, fork, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as after } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import type { EngineAddresses } from '../sim/engine/index.ts';
+
+const { values } = parseArgs({
+  options: {
+    rate: { type: 'string', default: '6000' },
+    seconds: { type: 'string', default: '15' },
+    connections: { type: 'string', default: '10000' },
+    json: { type: 'string' },
+  },
+});
+const rate = Number(values.rate);
+const seconds = Number(values.seconds);
+const connections = Number(values.connections);
+const folder = mkdtempSync(join(tmpdir(), 'bench-engine-'));
+
+interface Usage {
+  /** Seconds of CPU since its start. */
+  readonly cpu: number;
+  /** Resident set, MB. */
+  readonly memory: number;
+}
+
+/** A process of this benchmark (bench/engine/*.ts): says once that it is ready, and tells its usage when asked. */
+class Part {
+  readonly #child: ChildProcess;
+
+  private constructor(child: ChildProcess) {
+    this.#child = child;
+  }
+
+  static async start<T>(name: string, input: object): Promise<{ part: Part; ready: T }> {
+    const child = fork(fileURLToPath(new URL(`engine/${name}.ts`, import.meta.url)), [JSON.stringify(input)]);
+    const [ready] = (await Promise.race([
+      once(child, 'message'),
+      once(child, 'exit').then(() => Promise.reject(new Error(`${name} did not start`))),
+    ])) as [T];
+    return { part: new Part(child), ready };
+  }
+
+  async usage(): Promise<Usage> {
+    this.#child.send('usage');
+    const [usage] = (await once(this.#child, 'message')) as [Usage];
+    return usage;
+  }
+
+  async stop(): Promise<void> {
+    const exit = once(this.#child, 'exit');
+    this.#child.send('stop');
+    await exit;
+  }
+}
+
+interface Load {
+  readonly answered: number;
+  readonly failed: number;
+  readonly retransmissions: number;
+  readonly perSecond: number;
+  readonly milliseconds: { p50: number; p95: number; p99: number; max: number };
+  /** CPU microseconds per REGISTER and its 200, engine and application. */
+  readonly cpu: { engine: number; application: number };
+  /** Resident set in MB before and after, engine. */
+  readonly memory: { before: number; after: number };
+}
+
+/** Runs SIPp's REGISTER scenario at a rate for a while. */
+async function load(port: number, at: number, engine: Part, application: Part): Promise<Load> {
+  const before = { engine: await engine.usage(), application: await application.usage() };
+  const count = Math.round(at * seconds);
+  const stem = join(folder, `load-${at}`);
+  const sipp = spawn(
+    'sipp',
+    ['-sf', fileURLToPath(new URL('../fixtures/sipp/register.xml', import.meta.url))]
+      .concat(['-i', '127.0.0.1', '-r', String(at), '-m', String(count), '-l', '15000', '-timeout', `${seconds * 3}`])
+      .concat(['-trace_stat', '-stf', `${stem}.csv`, '-trace_rtt', '-rtt_freq', '1000', '-nostdin'])
+      .concat([`127.0.0.1:${port}`]),
+    { cwd: folder, stdio: 'ignore' },
+  );
+  await once(sipp, 'exit');
+  const rows = readFileSync(`${stem}.csv`, 'utf8').trim().split('\n');
+  const names = rows[0]!.split(';');
+  const last = rows.at(-1)!.split(';');
+  const figure = (name: string): number => Number(last[names.indexOf(name)]);
+  const duration = toSeconds(last[names.indexOf('ElapsedTime(C)')]!);
+  const times = responseTimes(sipp.pid!);
+  const after = { engine: await engine.usage(), application: await application.usage() };
+  const perMessage = (part: 'engine' | 'application'): number =>
+    Math.round(((after[part].cpu - before[part].cpu) / count) * 1e6);
+  const answered = figure('SuccessfulCall(C)');
+  return {
+    answered,
+    failed: figure('FailedCall(C)'),
+    retransmissions: figure('Retransmissions(C)'),
+    perSecond: Math.round(answered / duration),
+    milliseconds: {
+      p50: percentile(times, 0.5),
+      p95: percentile(times, 0.95),
+      p99: percentile(times, 0.99),
+      max: times.at(-1) ?? 0,
+    },
+    cpu: { engine: perMessage('engine'), application: perMessage('application') },
+    memory: { before: before.engine.memory, after: after.engine.memory },
+  };
+}
+
+/** SIPp's "00:00:15:123456" or "00:00:15". */
+function toSeconds(text: string): number {
+  const [h = 0, m = 0, s = 0, micro = 0] = text.split(':').map(Number);
+  return h * 3600 + m * 60 + s + micro / 1e6;
+}
+
+/** All response times that SIPp wrote down, sorted, in milliseconds. */
+function responseTimes(pid: number): number[] {
+  const rows = readFileSync(join(folder, `register_${pid}_rtt.csv`), 'utf8')
+    .trim()
+    .split('\n')
+    .slice(1);
+  return rows.map((row) => Number(row.split(';')[1])).sort((a, b) => a - b);
+}
+
+const percentile = (sorted: readonly number[], share: number): number => sorted[Math.floor(sorted.length * share)] ?? 0;
+
+function show(title: string, result: Load): void {
+  const { answered, failed, retransmissions, perSecond, milliseconds: ms, cpu, memory } = result;
+  console.log(`${title}: ${perSecond} REGISTER/s answered (${answered} in all, ${failed} failed)`);
+  console.log(`  retransmissions       ${retransmissions}`);
+  console.log(`  response time         p50 ${ms.p50} ms, p95 ${ms.p95} ms, p99 ${ms.p99} ms, longest ${ms.max} ms`);
+  console.log(`  CPU per REGISTER      engine ${cpu.engine} µs, application ${cpu.application} µs`);
+  console.log(`  engine's memory       ${memory.before} MB before, ${memory.after} MB after`);
+}
+
+const { part: engine, ready } = await Part.start<EngineAddresses>('engine', { wss: connections > 0 });
+const { part: application } = await Part.start('application', ready.control);
+const udp = ready.listen.find(({ protocol }) => protocol === 'udp')!;
+const results: Record<string, unknown> = {};
+try {
+  const full = await load(udp.port, rate, engine, application);
+  show(`UDP at ${rate}/s for ${seconds} s`, full);
+  await after(1000);
+  const half = await load(udp.port, rate / 2, engine, application);
+  show(`UDP at ${rate / 2}/s for ${seconds} s`, half);
+  Object.assign(results, { full, half });
+  if (connections > 0) {
+    const wss = ready.listen.find(({ protocol }) => protocol === 'wss')!;
+    const before = await engine.usage();
+    const { part: clients } = await Part.start('clients', { port: wss.port, count: connections });
+    const held = await engine.usage();
+    const each = Math.round(((held.memory - before.memory) * 1024) / connections);
+    console.log(`${connections} WSS connections, registered and idle: ${each} KB each in the engine`);
+    console.log(`  engine's memory       ${before.memory} MB before, ${held.memory} MB after`);
+    Object.assign(results, { connections: { count: connections, kilobytesEach: each } });
+    await clients.stop();
+  }
+} finally {
+  await Promise.all([engine.stop(), application.stop()]);
+  rmSync(folder, { recursive: true });
+}
+if (values.json) writeFileSync(values.json, `${JSON.stringify(results, null, 2)}\n`);
