@@ -59,6 +59,8 @@ export interface EngineAddresses {
 /** Counts of what an engine holds, for figures and leak tests. */
 export interface EngineFigures {
   readonly applications: number;
+  /** Verbs that some application serves. */
+  readonly routes: number;
   readonly serverTransactions: number;
   readonly clientTransactions: number;
   readonly dialogs: number;
@@ -88,6 +90,7 @@ export class Engine {
   readonly #transport: TransportLayer;
   readonly #control: ControlServer;
   readonly #uas: Uas;
+  readonly #routes = new Routes<AppConnection>();
   #state: 'new' | 'running' | 'stopped' = 'new';
 
   constructor(options: EngineOptions) {
@@ -129,7 +132,7 @@ export class Engine {
       strict,
     };
     this.#core = core;
-    const routes = new Routes<AppConnection>();
+    const routes = this.#routes;
     const calls = new Calls(core);
     const uas = new Uas(core, routes, calls);
     const uac = new Uac(core, calls);
@@ -180,6 +183,7 @@ export class Engine {
     const { servers, clients } = this.#transactions.size;
     return {
       applications: this.#control.connections.size,
+      routes: this.#routes.size,
       serverTransactions: servers,
       clientTransactions: clients,
       dialogs: this.#core.dialogs.size,

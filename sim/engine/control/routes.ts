@@ -2,6 +2,11 @@
 export class Routes<Connection> {
   readonly #verbs = new Map<string, { connections: Connection[]; next: number }>();
 
+  /** Verbs that some connection serves. */
+  get size(): number {
+    return this.#verbs.size;
+  }
+
   /** Adds a connection to a verb; one that is there already stays where it is. */
   add(verb: string, connection: Connection): void {
     const route = this.#verbs.get(verb);
