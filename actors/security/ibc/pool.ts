@@ -1,4 +1,6 @@
+import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
+import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import type { BackendChoice } from './backend.ts';
 import { type EngineLimits, nameOf, type SakkeEngine } from './engine.ts';
@@ -234,7 +236,11 @@ function startWorker(workerData: WorkerData): Worker {
   if (!import.meta.url.endsWith('.ts')) {
     return new Worker(new URL('./pool-worker.js', import.meta.url), { workerData, execArgv: [] });
   }
-  const loader = JSON.stringify(import.meta.resolve('tsx/esm/api'));
+  // The CommonJS entry of tsx cannot register in a worker; the ES one stands beside it.
+  const api = createRequire(import.meta.url)
+    .resolve('tsx/esm/api')
+    .replace(/\.cjs$/, '.mjs');
+  const loader = JSON.stringify(pathToFileURL(api).href);
   const entry = JSON.stringify(new URL('./pool-worker.ts', import.meta.url).href);
   const source = `import(${loader}).then(({ register }) => { register(); return import(${entry}); })`;
   return new Worker(source, { eval: true, workerData, execArgv: [] });
