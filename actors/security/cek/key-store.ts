@@ -2,8 +2,9 @@
  * The CEKs that one endpoint holds. One key of a user and SIP session seals; the one before it opens for a bounded overlap;
  * Key IDs of keys that ended are remembered, so that "retired" and "unknown" are told apart. Keys are zeroed when dropped.
  */
+
+import { cekFingerprint } from '../fingerprint.ts';
 import { CekError } from './errors.ts';
-import { cekFingerprint } from './fingerprint.ts';
 import { type HeldCekEvent, type HeldCekState, nextHeldState } from './held-state.ts';
 import { keyIdOctets } from './key-id.ts';
 

@@ -2,11 +2,11 @@
 import { randomBytes } from 'node:crypto';
 import { expect } from 'chai';
 import { CekError } from '../../../../actors/security/cek/errors.ts';
-import { cekFingerprint } from '../../../../actors/security/cek/fingerprint.ts';
 import { nextHeldState } from '../../../../actors/security/cek/held-state.ts';
 import { nextIssuedState } from '../../../../actors/security/cek/issued-state.ts';
 import { keyIdOctets, keyIdOf, randomKeyId } from '../../../../actors/security/cek/key-id.ts';
 import { type ArrivedCek, CekKeyStore } from '../../../../actors/security/cek/key-store.ts';
+import { cekFingerprint } from '../../../../actors/security/fingerprint.ts';
 import { ManualClock } from '../../../../sim/engine/clock.ts';
 
 const ALICE = { userUri: 'sip:alice@mcptt.example', sipSession: 'sip:a@192.0.2.1' };

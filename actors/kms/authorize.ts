@@ -1,0 +1,71 @@
+/**
+ * Who asks. A user by the KMS access token that the IdM signed (AUTH-1 to AUTH-3), the MCPTT server by its TLS client
+ * certificate. Nothing in the request's body makes anybody somebody.
+ */
+import type { IncomingMessage } from 'node:http';
+import type { TLSSocket } from 'node:tls';
+import { KmsRefusal } from './refusal.ts';
+
+/** Whose requests these are: key material is for `uri` and for no other. */
+export interface Principal {
+  readonly kind: 'user' | 'server';
+  /** MCPTT ID, or the MCPTT server's identity. */
+  readonly uri: string;
+  /** OAuth client id; for a server, none. */
+  readonly oauthClientId?: string;
+  /** When the authorization ends, milliseconds since 1970. */
+  readonly until: number;
+}
+
+/** What a valid KMS access token says. */
+export interface TokenClaims {
+  readonly mcpttId: string;
+  readonly clientId: string;
+  /** Milliseconds since 1970. */
+  readonly expiresAt: number;
+}
+
+/**
+ * Checks a KMS access token: signature by the IdM, issuer, audience, times, type, algorithm, scope.
+ * @throws KmsRefusal `KMS_INVALID_TOKEN`, `KMS_INSUFFICIENT_SCOPE`, `KMS_UNAVAILABLE`
+ */
+export type CheckToken = (token: string) => Promise<TokenClaims>;
+
+/** RFC 6750 section 2.1, b64token. */
+const BEARER = /^Bearer +([A-Za-z0-9\-._~+/]+=*)$/i;
+
+/** @param servers identities that MCPTT servers may have */
+export async function authorize(
+  request: IncomingMessage,
+  checkToken: CheckToken,
+  servers: readonly string[],
+): Promise<Principal> {
+  const header = request.headers.authorization;
+  if (header !== undefined) {
+    const token = BEARER.exec(header)?.[1];
+    if (token === undefined) throw new KmsRefusal('KMS_INVALID_TOKEN', 'Authorization does not hold a bearer token');
+    const claims = await checkToken(token);
+    return { kind: 'user', uri: claims.mcpttId, oauthClientId: claims.clientId, until: claims.expiresAt };
+  }
+  const socket = request.socket as TLSSocket;
+  const certificate = socket.getPeerCertificate();
+  // Without a client certificate this is an empty object.
+  if (certificate?.subjectaltname !== undefined && socket.authorized) {
+    const uri = urisOf(certificate.subjectaltname).find((name) => servers.includes(name));
+    if (uri !== undefined) return { kind: 'server', uri, until: Date.parse(certificate.valid_to) };
+  }
+  throw new KmsRefusal(
+    'KMS_NO_TOKEN',
+    'a bearer token is needed here, or the TLS client certificate of an MCPTT server',
+  );
+}
+
+/** The URI names of a `subjectAltName` as Node writes it: `DNS:a, URI:b`; a name with special characters is JSON-quoted. */
+export function urisOf(subjectAltName: string): string[] {
+  const names = subjectAltName.match(/(?:[^,"]|"(?:[^"\\]|\\.)*")+/g) ?? [];
+  return names
+    .map((name) => name.trim())
+    .filter((name) => name.startsWith('URI:'))
+    .map((name) => name.slice('URI:'.length))
+    .map((name) => (name.startsWith('"') ? (JSON.parse(name) as string) : name));
+}

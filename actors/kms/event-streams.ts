@@ -1,0 +1,124 @@
+/**
+ * Server-sent events to the clients (docs/interfaces.md, HTTP-1): `event: cek` or `cek-end`, `id:` the store's, `data:` base64
+ * of the XML element. A stream starts after `Last-Event-ID`, or with everything that the store has for the client, so that
+ * nothing falls between the answer to a request and the opening of the stream.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createSession, type Session } from 'better-sse';
+import type { Log } from '../../sim/control/actor.ts';
+import type { Clock, TimerHandle } from '../../sim/engine/clock.ts';
+import { buildCekEvent, type CekNews } from '../messages/kms/cek.ts';
+import type { KmsStore, StoredEvent } from './store.ts';
+
+export interface EventStreamsParts {
+  readonly store: KmsStore;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** What to send for an event, sealed anew each time; undefined when its CEK has ended since. */
+  readonly compose: (event: StoredEvent) => Promise<CekNews | undefined>;
+}
+
+interface Stream {
+  readonly userUri: string;
+  readonly clientId: string | undefined;
+  readonly session: Session;
+  readonly response: ServerResponse;
+  sent: number;
+  pumping: Promise<void> | undefined;
+  again: boolean;
+}
+
+const BATCH = 64;
+/** What a client waits before it connects again, milliseconds. */
+const RETRY = 500;
+const KEEP_ALIVE = 15_000;
+
+export class EventStreams {
+  readonly #parts: EventStreamsParts;
+  readonly #streams = new Set<Stream>();
+
+  constructor(parts: EventStreamsParts) {
+    this.#parts = parts;
+  }
+
+  get open(): number {
+    return this.#streams.size;
+  }
+
+  /**
+   * Turns a request into a stream, which ends with the connection or when the token does.
+   * @param after the last event that the client has, 0 for none
+   * @param until when the client's authorization ends, milliseconds since 1970: it then comes again with another token
+   */
+  async serve(
+    request: IncomingMessage,
+    response: ServerResponse,
+    whose: { userUri: string; clientId?: string },
+    after: number,
+    until: number,
+  ): Promise<void> {
+    const session = await createSession(request, response, { retry: RETRY, keepAlive: KEEP_ALIVE, serializer: String });
+    const stream: Stream = {
+      userUri: whose.userUri,
+      clientId: whose.clientId,
+      session,
+      response,
+      sent: after,
+      pumping: undefined,
+      again: false,
+    };
+    const ending: TimerHandle = this.#parts.clock.setTimer(until - this.#parts.clock.now(), () => response.end());
+    this.#streams.add(stream);
+    session.once('disconnected', () => {
+      ending.cancel();
+      this.#streams.delete(stream);
+    });
+    this.#pump(stream);
+  }
+
+  /** There are new events for a user. */
+  notify(userUri: string): void {
+    for (const stream of this.#streams) if (stream.userUri === userUri) this.#pump(stream);
+  }
+
+  async stop(): Promise<void> {
+    for (const stream of [...this.#streams]) await stream.pumping;
+    this.#streams.clear();
+  }
+
+  #pump(stream: Stream): void {
+    stream.again = true;
+    stream.pumping ??= this.#send(stream)
+      .catch((error: unknown) => {
+        // The client comes again with Last-Event-ID and misses nothing.
+        this.#parts.log.warn({ error }, 'an event stream broke');
+        stream.response.destroy();
+      })
+      .finally(() => {
+        stream.pumping = undefined;
+        if (stream.again && stream.session.isConnected) this.#pump(stream);
+      });
+  }
+
+  async #send(stream: Stream): Promise<void> {
+    while (stream.again) {
+      stream.again = false;
+      for (;;) {
+        const whose = {
+          userUri: stream.userUri,
+          ...(stream.clientId === undefined ? {} : { clientId: stream.clientId }),
+        };
+        const events = await this.#parts.store.eventsAfter(whose, stream.sent, BATCH);
+        if (events.length === 0) break;
+        for (const event of events) {
+          const news = await this.#parts.compose(event);
+          if (!stream.session.isConnected) return;
+          if (news !== undefined) {
+            stream.session.push(buildCekEvent(news), 'cek' in news ? 'cek' : 'cek-end', String(event.id));
+          }
+          stream.sent = event.id;
+        }
+      }
+    }
+  }
+}

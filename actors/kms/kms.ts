@@ -1,0 +1,357 @@
+/** The KMS as an actor: its parts put together, its verbs and readings (docs/interfaces.md). */
+import type { Server } from 'node:https';
+import { join } from 'node:path';
+import type { Actor, ActorContext, Endpoints, Json, JsonObject, Peers } from '../../sim/control/actor.ts';
+import { recordingFetch } from '../../sim/trace/http.ts';
+import { buildCekPush, type Cek, type CekNews, parseCekAck } from '../messages/kms/cek.ts';
+import { type HttpsClient, httpsClient } from '../messages/kms/https.ts';
+import type { KmsCertificate } from '../messages/kms/key-material.ts';
+import { KMS_MEDIA_TYPE, KMS_PATHS } from '../messages/kms/namespaces.ts';
+import { keyIdOctets } from '../security/cek/key-id.ts';
+import { cekFingerprint } from '../security/fingerprint.ts';
+import { createArithmetic } from '../security/ibc/backend.ts';
+import { eccsiPublicKey, generateEccsiMaster } from '../security/ibc/eccsi.ts';
+import type { SakkeEngine } from '../security/ibc/engine.ts';
+import { IbcPool } from '../security/ibc/pool.ts';
+import { generateSakkeMaster, sakkePublicKey } from '../security/ibc/sakke.ts';
+import { Audit } from './audit.ts';
+import type { CheckToken, Principal } from './authorize.ts';
+import { CekService } from './cek-service.ts';
+import { KMS_AUDIENCE, KMS_SCOPE, type KmsConfig, USER_KEY_PERIOD } from './config.ts';
+import { EventStreams } from './event-streams.ts';
+import { createHttpApp } from './http.ts';
+import { drawSecrets, IdentityKeys } from './identity-keys.ts';
+import { openLibsqlStore } from './libsql-store.ts';
+import { type KmsSecrets, loadOrCreateSecrets, parseSecrets, zeroSecrets } from './master-secrets.ts';
+import { Metrics } from './metrics.ts';
+import { changePolicy, DEFAULT_POLICY, type KmsPolicy, type PolicyChange } from './policy.ts';
+import { Pusher } from './pusher.ts';
+import { RateLimit } from './rate-limit.ts';
+import { KmsRefusal } from './refusal.ts';
+import { Resources } from './resources.ts';
+import { closeHttps, listenHttps } from './server.ts';
+import type { CekFilter, CekRecord, KmsStore, News } from './store.ts';
+import { tokenCheck } from './token-check.ts';
+import { Vault } from './vault.ts';
+
+/** How long the MCPTT server may take to answer a push, milliseconds. */
+const PUSH_TIMEOUT = 5_000;
+
+/** What a KMS may share with the other actors of its process. */
+export interface KmsShared {
+  /** Its own pool of workers unless given; a given one stays open. */
+  readonly engine?: SakkeEngine;
+}
+
+/**
+ * @param config see {@link KmsConfig}
+ * @param context where, with which certificate and clock, and where state is kept
+ */
+export function createKms(config: KmsConfig, context: ActorContext, shared: KmsShared = {}): Actor {
+  return new Kms(config, context, shared);
+}
+
+/** What exists between `start` and `stop`. */
+interface Running {
+  readonly secrets: KmsSecrets;
+  readonly store: KmsStore;
+  readonly engine: SakkeEngine;
+  readonly keys: IdentityKeys;
+  readonly ceks: CekService;
+  readonly pusher: Pusher;
+  readonly events: EventStreams;
+  readonly audit: Audit;
+  readonly https: HttpsClient;
+  readonly server: Server;
+  readonly url: string;
+}
+
+class Kms implements Actor {
+  readonly kind = 'kms';
+  readonly verbs: Actor['verbs'];
+  readonly readings: Actor['readings'];
+  readonly #config: KmsConfig;
+  readonly #context: ActorContext;
+  readonly #shared: KmsShared;
+  readonly #metrics = new Metrics();
+  #policy: KmsPolicy;
+  #running: Running | undefined;
+  #checkToken: CheckToken | undefined;
+  #mcpttServer: string | undefined;
+
+  constructor(config: KmsConfig, context: ActorContext, shared: KmsShared) {
+    this.#config = config;
+    this.#context = context;
+    this.#shared = shared;
+    this.#policy = changePolicy(DEFAULT_POLICY, config.policy ?? {});
+    this.verbs = {
+      cekList: () => this.#listCeks(),
+      cekRotate: (args) => this.#rotate(args),
+      cekRevoke: (args) => this.#revoke(args),
+      setPolicy: (args) => this.#setPolicy(args),
+    };
+    this.readings = {
+      health: () => this.#health(),
+      endpoints: () => ({ ...this.#endpoints() }),
+      ceks: () => this.#listCeks(),
+      policy: () => asJson(this.#policy),
+      audit: ({ since }) => this.#parts().audit.since(typeof since === 'number' ? since : 0),
+      metrics: () => this.#metrics.read(),
+    };
+  }
+
+  get name(): string {
+    return this.#context.name;
+  }
+
+  async start(): Promise<Endpoints> {
+    if (this.#running !== undefined) return this.#endpoints();
+    const { clock, log, tls, host, stateFolder, report } = this.#context;
+    const inState = (name: string): string | undefined =>
+      stateFolder === undefined ? undefined : join(stateFolder, name);
+    const { secrets, certificate } = await this.#identity(inState('master-secrets.json'));
+    const engine = this.#shared.engine ?? (await IbcPool.start());
+    const store = openLibsqlStore(inState('kms.db'), new Vault(secrets.storeKey));
+    const audit = new Audit(clock, inState('audit.jsonl'));
+    const keys = new IdentityKeys({ engine, secrets, certificate, store, clock });
+    const https = httpsClient(tls);
+    const policy = (): KmsPolicy => this.#policy;
+
+    const compose = (record: CekRecord, receiver: Pick<Principal, 'kind' | 'uri'>): Promise<Cek | undefined> =>
+      this.#compose(store, keys, record, receiver);
+    const composeNews = async (news: News, receiver: Pick<Principal, 'kind' | 'uri'>): Promise<CekNews | undefined> => {
+      const record = await store.cek(news.keyId);
+      if (record === undefined) return undefined;
+      if (news.what === 'end') return { end: { keyId: record.keyId, reason: record.endReason ?? 'revoked' } };
+      const cek = await compose(record, receiver);
+      return cek === undefined ? undefined : { cek };
+    };
+    const server = { kind: 'server' as const, uri: this.#config.mcpttServerId };
+    const ceks: CekService = new CekService({
+      store,
+      clock,
+      policy,
+      audit,
+      log,
+      onPush: () => pusher.wake(),
+      onEvents: (userUri) => events.notify(userUri),
+    });
+    const pusher = new Pusher({
+      store,
+      clock,
+      log,
+      audit,
+      compose: (push) => composeNews(push, server),
+      post: (news) => this.#push(https, news),
+      delivered: (push) => ceks.delivered(push),
+    });
+    const events = new EventStreams({
+      store,
+      clock,
+      log,
+      compose: (event) => composeNews(event, { kind: 'user', uri: event.userUri }),
+    });
+    const app = createHttpApp({
+      kmsUri: this.#config.kmsUri,
+      scope: this.#config.scope ?? KMS_SCOPE,
+      servers: [this.#config.mcpttServerId],
+      checkToken: (token) => {
+        if (this.#checkToken === undefined) throw new KmsRefusal('KMS_UNAVAILABLE', 'the KMS waits for the IdM', 1);
+        return this.#checkToken(token);
+      },
+      resources: new Resources({ ceks, keys, audit, clock, policy, compose }),
+      events,
+      rateLimit: new RateLimit(clock, () => this.#policy.requests),
+      audit,
+      clock,
+      log,
+      report,
+      counted: (resource, status) => this.#metrics.request(resource, status),
+    });
+    const listening = await listenHttps(app, tls, { host, port: this.#config.port ?? 0 });
+    this.#running = { secrets, store, engine, keys, ceks, pusher, events, audit, https, ...listening };
+    this.#metrics.observe({ streams: () => events.open, audit });
+    await ceks.start();
+    return this.#endpoints();
+  }
+
+  /**
+   * Learns the IdM (whose keys it fetches, within a bound) and the MCPTT server, to which what is queued is then pushed.
+   */
+  async connect(peers: Peers): Promise<void> {
+    const { pusher, https } = this.#parts();
+    const { idm, 'mcptt-as': mcpttServer } = peers;
+    if (idm !== undefined) {
+      this.#checkToken = await tokenCheck({
+        issuer: this.#config.issuer ?? idm.issuer ?? idm.https ?? '',
+        audience: this.#config.audience ?? KMS_AUDIENCE,
+        scope: this.#config.scope ?? KMS_SCOPE,
+        fetch: https.fetch,
+        clock: this.#context.clock,
+        wait: this.#config.connectWait ?? 5_000,
+      });
+    }
+    if (mcpttServer !== undefined) {
+      this.#mcpttServer = mcpttServer.https;
+      pusher.retryNow();
+    }
+  }
+
+  async stop(): Promise<void> {
+    const running = this.#running;
+    if (running === undefined) return;
+    this.#running = undefined;
+    await closeHttps(running.server);
+    await Promise.all([running.pusher.stop(), running.ceks.stop(), running.events.stop()]);
+    await running.https.close();
+    running.keys.close();
+    await running.store.close();
+    await running.audit.close();
+    zeroSecrets(running.secrets);
+    if (this.#shared.engine === undefined) await running.engine.close();
+  }
+
+  #parts(): Running {
+    if (this.#running === undefined) throw new KmsRefusal('KMS_UNAVAILABLE', 'the KMS has not been started');
+    return this.#running;
+  }
+
+  #endpoints(): Endpoints {
+    return { https: this.#parts().url };
+  }
+
+  #health(): JsonObject {
+    const waitingFor = [
+      ...(this.#checkToken === undefined ? ['idm'] : []),
+      ...(this.#mcpttServer === undefined ? ['mcptt-as'] : []),
+    ];
+    return { ok: this.#running !== undefined && waitingFor.length === 0, waitingFor };
+  }
+
+  /** Master secrets from configuration, from their file, or new; and the public keys that belong to them. */
+  async #identity(file: string | undefined): Promise<{ secrets: KmsSecrets; certificate: KmsCertificate }> {
+    const arithmetic = createArithmetic();
+    try {
+      const draw = (): KmsSecrets =>
+        drawSecrets({ zT: () => generateSakkeMaster(arithmetic).zT, ksak: () => generateEccsiMaster().ksak });
+      const given = this.#config.masterSecrets;
+      const secrets =
+        given !== undefined
+          ? parseSecrets(given, 'the configuration')
+          : file === undefined
+            ? draw()
+            : await loadOrCreateSecrets(file, draw);
+      const certificate: KmsCertificate = {
+        role: 'Root',
+        kmsUri: this.#config.kmsUri,
+        userKeyPeriod: this.#config.userKeyPeriod ?? USER_KEY_PERIOD,
+        userKeyOffset: this.#config.userKeyOffset ?? 0,
+        pubEncKey: sakkePublicKey(arithmetic, secrets.zT),
+        pubAuthKey: eccsiPublicKey(secrets.ksak),
+      };
+      return { secrets, certificate };
+    } finally {
+      arithmetic.dispose();
+    }
+  }
+
+  async #compose(
+    store: KmsStore,
+    keys: IdentityKeys,
+    record: CekRecord,
+    receiver: Pick<Principal, 'kind' | 'uri'>,
+  ): Promise<Cek | undefined> {
+    const key = await store.cekOctets(record.keyId);
+    if (key === undefined) return undefined;
+    try {
+      const before = record.supersedes === undefined ? undefined : await store.cek(record.supersedes);
+      // For the MCPTT server a CEK is active as soon as it has it: its acknowledgement is what makes it so.
+      const active = receiver.kind === 'server' || record.state !== 'pending-ack';
+      const overlapEnd =
+        before?.state === 'superseded' ? before.notAfter : this.#context.clock.now() + this.#policy.cek.overlap;
+      return {
+        keyId: record.keyId,
+        userUri: record.userUri,
+        clientId: record.clientId,
+        sipSession: record.sipSession,
+        notBefore: record.notBefore,
+        notAfter: record.notAfter,
+        state: active ? 'active' : 'pending-ack',
+        ...(active && before !== undefined && before.state !== 'ended'
+          ? { supersedes: { keyId: before.keyId, notAfter: Math.min(before.notAfter, overlapEnd) } }
+          : {}),
+        iMessage: await keys.seal(key, keyIdOctets(record.keyId), receiver.uri),
+      };
+    } finally {
+      key.fill(0);
+    }
+  }
+
+  async #push(https: HttpsClient, news: readonly CekNews[]): Promise<readonly string[]> {
+    if (this.#mcpttServer === undefined) throw new Error('the KMS waits to be told where the MCPTT server is');
+    const fetch = recordingFetch(https.fetch, this.#context.report, { interface: 'HTTP-1', peer: 'mcptt-as' });
+    const response = await fetch(`${this.#mcpttServer}${KMS_PATHS.cekPush}`, {
+      method: 'POST',
+      headers: { 'content-type': KMS_MEDIA_TYPE },
+      body: buildCekPush(news) as NonNullable<RequestInit['body']>,
+      signal: AbortSignal.timeout(PUSH_TIMEOUT),
+    });
+    const body = new Uint8Array(await response.arrayBuffer());
+    if (response.status !== 200) throw new Error(`the MCPTT server answered ${response.status} to a push`);
+    return parseCekAck(body);
+  }
+
+  async #listCeks(): Promise<Json> {
+    const { ceks, store } = this.#parts();
+    const listed: JsonObject[] = [];
+    for (const record of await ceks.list()) {
+      const key = await store.cekOctets(record.keyId);
+      listed.push({
+        keyId: record.keyId,
+        user: record.userUri,
+        clientId: record.clientId,
+        sipSession: record.sipSession,
+        state: record.state,
+        notBefore: new Date(record.notBefore).toISOString(),
+        notAfter: new Date(record.notAfter).toISOString(),
+        messages: record.messages,
+        ...(record.supersedes === undefined ? {} : { supersedes: record.supersedes }),
+        ...(record.endReason === undefined ? {} : { endReason: record.endReason }),
+        ...(key === undefined ? {} : { cekFingerprint: cekFingerprint(key) }),
+      });
+      key?.fill(0);
+    }
+    return listed;
+  }
+
+  async #rotate(args: JsonObject): Promise<Json> {
+    return { superseding: await this.#parts().ceks.rotate(filterOf(args), 'operator') };
+  }
+
+  /** Ends CEKs. A revoked user gets no key material any more, until policy allows it again (`deny: false` only ends). */
+  async #revoke(args: JsonObject): Promise<Json> {
+    const filter = filterOf(args);
+    const { userUri } = filter;
+    if (userUri !== undefined && args.deny !== false) {
+      const denied = new Set([...this.#policy.deniedMcpttIds, userUri]);
+      this.#policy = changePolicy(this.#policy, { deniedMcpttIds: [...denied] });
+    }
+    return { ended: await this.#parts().ceks.end(filter, 'revoked', { kind: 'operator' }) };
+  }
+
+  async #setPolicy(args: JsonObject): Promise<Json> {
+    this.#policy = changePolicy(this.#policy, args as PolicyChange);
+    this.#parts().audit.write('policy-changed', { changed: Object.keys(args) });
+    this.#parts().ceks.policyChanged();
+    return asJson(this.#policy);
+  }
+}
+
+/** `{keyId}` or `{user}`; one of them must be there, so that nothing is ended or rotated for want of a name. */
+function filterOf({ keyId, user }: JsonObject): CekFilter {
+  if (typeof keyId === 'string') return { keyId: keyId.toLowerCase() };
+  if (typeof user === 'string') return { userUri: user };
+  throw new KmsRefusal('KMS_BAD_REQUEST', 'name a keyId or a user');
+}
+
+const asJson = (value: unknown): Json => JSON.parse(JSON.stringify(value)) as Json;
