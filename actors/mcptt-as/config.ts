@@ -1,5 +1,5 @@
-import type { BodyProfile } from '../messages/body-protection.ts';
 import type { UserProfile } from '../messages/user-profile.ts';
+import type { Profile } from '../security/smime/profiles.ts';
 import type { EngineAddress } from './sip-server.ts';
 
 /** What the MCPTT service provider has decided. */
@@ -7,7 +7,7 @@ export interface McpttPolicy {
   readonly protection: {
     /** POL-1: whether SIP MIME bodies between client and server must be protected under a CEK. */
     readonly required: boolean;
-    readonly profile: BodyProfile;
+    readonly profile: Profile;
   };
   /** STEP-2S: methods that a registered, not yet authorized UE may use. */
   readonly defaultServices: readonly string[];

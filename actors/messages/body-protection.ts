@@ -4,17 +4,15 @@
  */
 import { keyIdOctets, keyIdOf } from '../security/cek/key-id.ts';
 import type { UsableCek } from '../security/cek/key-store.ts';
-import { open, seal } from '../security/smime/auth-enveloped.ts';
+import { EccsiVerifier } from '../security/ibc/eccsi-native.ts';
+import type { KmsCertificate } from '../security/ibc/key-set.ts';
+import type { IdentitySigner } from '../security/ibc/signer.ts';
+import { acceptedKeyPeriods, computeUid, keyPeriodNoAt } from '../security/ibc/uid.ts';
+import { type ExpectedSigner, type Profile, protect, smimeTypeOf, unprotect } from '../security/smime/profiles.ts';
 import { type MimeEntity, MimeError, mediaTypeOf, mimeEntity, parseMime, serialiseMime } from './mime.ts';
 
-/** docs/interfaces.md, "Protected bodies". */
-export const PROTECTED_TYPE = 'application/pkcs7-mime; smime-type=authEnveloped-data; name="smime.p7m"';
-
-/** Protection profiles; `kek+sign` and `direct` are those of the CMS choice that every run prints. */
-export type BodyProfile = 'kek' | 'kek+sign' | 'direct';
-
 export interface OpenedBody {
-  /** The key that opened the body; its user is who could have sealed it. */
+  /** The key that opened the body; its user is one of the two who could have sealed it. */
   readonly cek: UsableCek;
   readonly entity: MimeEntity;
 }
@@ -26,6 +24,7 @@ export interface BodyProtection {
   /**
    * Protects an inner entity; the result goes into a SIP message as it is.
    * @param change for scenarios that send wrong octets: sees the CMS octets before they are put into base64
+   * @throws SmimeError `SMIME_BAD_KEY` when the profile signs and there is no key material to sign with
    */
   protect(entity: MimeEntity, key: UsableCek, change?: (cms: Uint8Array) => Uint8Array): Promise<MimeEntity>;
   /**
@@ -35,33 +34,89 @@ export interface BodyProtection {
   open(body: MimeEntity, openingKey: OpeningKey): Promise<OpenedBody>;
 }
 
+export interface ProtectionOptions {
+  readonly profile: Profile;
+  /** Signs as this end; undefined until the KMS has given key material. Not asked for by profile `kek`. */
+  readonly signer: () => IdentitySigner | undefined;
+  /** The KMS's public keys, by which signatures are checked; undefined until they have been fetched. */
+  readonly certificate: () => KmsCertificate | undefined;
+  /** The identity at the other end, which must have signed what was sealed under this key. */
+  readonly peerOf: (cek: UsableCek) => string;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
 /** Whether a body claims to be protected, whatever it really is. */
 export function isProtected(body: MimeEntity): boolean {
   return mediaTypeOf(body).type === 'application/pkcs7-mime';
 }
 
-/** Profile `kek`: confidentiality and integrity under the CEK, no signature. */
-export function kekProtection(): BodyProtection {
+/** How many key periods back and ahead are told apart from another signer's. */
+const TOLD_APART = 12;
+
+/** One end of protected bodies. */
+export function createBodyProtection(options: ProtectionOptions): BodyProtection {
+  const { profile } = options;
+  const eccsi = new EccsiVerifier();
   return {
-    protect: (entity, key, change = (cms) => cms) => {
-      const cms = seal(serialiseMime(entity), { keyId: keyIdOctets(key.keyId), cek: key.key });
-      return Promise.resolve(protectedEntity(change(cms)));
+    protect: async (entity, key, change = (cms) => cms) => {
+      const signer = profile === 'kek' ? undefined : options.signer();
+      const cms = await protect(serialiseMime(entity), {
+        profile,
+        key: { keyId: keyIdOctets(key.keyId), cek: key.key },
+        ...(signer === undefined ? {} : { signer }),
+        now: options.now(),
+      });
+      return protectedEntity(profile, change(cms));
     },
     open: async (body, openingKey) => {
       if (!isProtected(body)) throw new MimeError('MIME_MALFORMED', 'the body is no application/pkcs7-mime');
       let cek: UsableCek | undefined;
-      const { entity } = await open(body.content, async (octets) => {
-        cek = await openingKey(keyIdOf(octets));
-        return cek.key;
+      const certificate = profile === 'kek' ? undefined : options.certificate();
+      const { entity } = await unprotect(body.content, {
+        profile,
+        findKey: async (octets) => {
+          cek = await openingKey(keyIdOf(octets));
+          return cek.key;
+        },
+        ...(certificate === undefined
+          ? {}
+          : {
+              verifier: {
+                verify: (uid, message, signature) => eccsi.verify(certificate.pubAuthKey, uid, message, signature),
+              },
+              expectSigner: () => uidsOf(options.peerOf(cek!), certificate, options.now()),
+            }),
       });
       return { cek: cek!, entity: parseMime(entity) };
     },
   };
 }
 
-/** SIP bodies of both stacks are text: the CMS octets travel as base64. */
-const protectedEntity = (cms: Uint8Array): MimeEntity =>
-  mimeEntity(PROTECTED_TYPE, cms, [
+/** Profile `kek`: confidentiality and integrity under the CEK, no signature, no key material needed. */
+export const kekProtection = (): BodyProtection =>
+  createBodyProtection({
+    profile: 'kek',
+    signer: () => undefined,
+    certificate: () => undefined,
+    peerOf: () => '',
+    now: () => 0,
+  });
+
+/** UIDs under which an identity may have signed, and those of key periods that are not accepted now. */
+function uidsOf(identity: string, certificate: KmsCertificate, now: number): ExpectedSigner {
+  const accepted = acceptedKeyPeriods(certificate, now);
+  const present = keyPeriodNoAt(certificate, now);
+  const others = Array.from({ length: 2 * TOLD_APART + 1 }, (_, i) => present - TOLD_APART + i).filter(
+    (no) => no >= 0 && !accepted.includes(no),
+  );
+  const uid = (no: number): Uint8Array => computeUid(identity, certificate, no);
+  return { accepted: accepted.map(uid), otherPeriods: others.map(uid) };
+}
+
+/** docs/interfaces.md, "Protected bodies". SIP bodies of both stacks are text: the CMS octets travel as base64. */
+const protectedEntity = (profile: Profile, cms: Uint8Array): MimeEntity =>
+  mimeEntity(`application/pkcs7-mime; smime-type=${smimeTypeOf(profile)}; name="smime.p7m"`, cms, [
     ['Content-Transfer-Encoding', 'base64'],
     ['Content-Disposition', 'attachment;handling=required'],
   ]);

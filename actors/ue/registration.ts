@@ -59,7 +59,7 @@ export interface RegistrationOptions {
   readonly clock: Clock;
   readonly log: Log;
   /** The registration has ended, whoever ended it. */
-  readonly onEnded: () => void;
+  readonly onEnded: (sipSession: string) => void;
 }
 
 interface Granted {
@@ -257,8 +257,9 @@ export class Registration {
     this.#granted = undefined;
     this.#callId = undefined;
     this.#cseq = 0;
+    const ended = this.#options.access.contact;
     this.#options.access.renew();
-    this.#options.onEnded();
+    this.#options.onEnded(ended);
   }
 
   #move(event: RegistrationEvent): void {

@@ -1,0 +1,99 @@
+/** The UE's end of protected bodies: seals with a user's CEK and opens with whichever key a body names. */
+import { type BodyProtection, isProtected, kekProtection } from '../messages/body-protection.ts';
+import { type Deviation, DeviationError, deviateOctets, deviationValue } from '../messages/deviation.ts';
+import { type MimeEntity, parseMime, serialiseMime } from '../messages/mime.ts';
+import { CekError } from '../security/cek/errors.ts';
+import type { CekKeyStore, UsableCek } from '../security/cek/key-store.ts';
+import { SmimeError } from '../security/smime/errors.ts';
+import { UeError } from './errors.ts';
+import type { McpttClient } from './mcptt-client.ts';
+
+/** During a change of keys the server may use the new one a moment before its event reaches the UE. */
+const NEW_KEY_BOUND_MS = 2_000;
+
+export interface SealingContext {
+  readonly ceks: CekKeyStore;
+  readonly sipSession: string;
+  /** Another client of this UE, for deviations that use a foreign key. */
+  readonly clientOf: (user: string) => McpttClient;
+}
+
+/**
+ * An inner entity as it goes out for a user, with the deviations at `inner` and `cms`:
+ *
+ * - `inner`: octets of the entity before it is protected (see deviation.ts).
+ * - `cms` `set` `protection` `none`: sent in clear; `set` `key-id`: another Key ID in the KEKIdentifier; `set` `key`
+ *   `user:<name>`: another user's CEK; `set` `signer` `user:<name>`: signed by another identity; `remove` `signature`:
+ *   not signed; any other path: octets of the CMS message.
+ *
+ * @throws UeError `UE_NO_KEY`
+ */
+export function sealFor(
+  client: McpttClient,
+  entity: MimeEntity,
+  deviations: readonly Deviation[],
+  context: SealingContext,
+): Promise<MimeEntity> {
+  const touched = deviations.some(({ at, path }) => at === 'inner' && /^-?\d*$/.test(path));
+  const inner = touched ? parseMime(deviateOctets(deviations, 'inner', serialiseMime(entity))) : entity;
+  const protection = deviationValue(deviations, 'cms', 'protection');
+  if (protection !== undefined && protection !== 'none')
+    throw new DeviationError('cms protection can be set to none only');
+  if (protection === 'none' || client.unprotected) return Promise.resolve(inner);
+  const key = keyFor(client, deviations, context);
+  return protectionFor(client, deviations, context).protect(inner, key, (cms) => deviateOctets(deviations, 'cms', cms));
+}
+
+function keyFor(client: McpttClient, deviations: readonly Deviation[], context: SealingContext): UsableCek {
+  const foreign = userNamed(deviationValue(deviations, 'cms', 'key'));
+  const keyId = deviationValue(deviations, 'cms', 'key-id');
+  const own = (foreign === undefined ? client : context.clientOf(foreign)).sealingKey(context.sipSession);
+  return keyId === undefined ? own : { ...own, keyId };
+}
+
+function protectionFor(client: McpttClient, deviations: readonly Deviation[], context: SealingContext): BodyProtection {
+  if (deviations.some(({ at, op, path }) => at === 'cms' && op === 'remove' && path === 'signature'))
+    return kekProtection();
+  const signer = userNamed(deviationValue(deviations, 'cms', 'signer'));
+  const { kms } = signer === undefined ? client : context.clientOf(signer);
+  if (kms === undefined)
+    throw new UeError('UE_NOT_LOGGED_IN', `${client.user} is not logged in; do logIn first (step 3a)`);
+  return kms.protection;
+}
+
+const userNamed = (value: string | undefined): string | undefined =>
+  value?.startsWith('user:') ? value.slice('user:'.length) : undefined;
+
+/**
+ * Opens what the server sent. A body in clear is taken only from a service that is not protected.
+ * @returns the entity, and the key that opened it (undefined for a body in clear)
+ * @throws UeError `UE_BODY_REFUSED`; its detail has `keyId` and `why` as far as they are known
+ */
+export async function openFromServer(
+  body: MimeEntity,
+  clients: readonly McpttClient[],
+  ceks: CekKeyStore,
+): Promise<{ entity: MimeEntity; cek: UsableCek | undefined }> {
+  if (!isProtected(body)) {
+    if (clients.some((client) => client.unprotected)) return { entity: body, cek: undefined };
+    throw new UeError('UE_BODY_REFUSED', 'the body came in clear, and the service is protected', { why: 'in clear' });
+  }
+  let keyId: string | undefined;
+  const openingKey = async (id: string): Promise<UsableCek> => {
+    keyId = id;
+    return ceks.awaitOpening(id, NEW_KEY_BOUND_MS);
+  };
+  try {
+    const { kms } = clients.find((client) => client.kms !== undefined) ?? {};
+    const opened = await (kms?.protection ?? kekProtection()).open(body, openingKey);
+    return { entity: opened.entity, cek: opened.cek };
+  } catch (error) {
+    const code = error instanceof CekError || error instanceof SmimeError ? error.code : 'malformed';
+    const why = code === 'CEK_RETIRED' ? 'retired' : code === 'CEK_UNKNOWN' ? 'unknown' : 'cannot be opened';
+    throw new UeError('UE_BODY_REFUSED', `a body from the MCPTT server is refused: ${code}`, {
+      why,
+      code,
+      ...(keyId === undefined ? {} : { keyId }),
+    });
+  }
+}
