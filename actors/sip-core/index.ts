@@ -48,6 +48,7 @@ class SipCore implements Actor {
     },
     thirdParty: async ({ impu }) => {
       const { impi } = this.#subscriberWith(impu);
+      await this.#registrar.idle();
       await this.#thirdParty.idle();
       return this.#thirdParty.outcomes(impi).map((outcome) => ({ ...outcome }));
     },
@@ -135,11 +136,11 @@ class SipCore implements Actor {
       throw new SipCoreError('SIP_CORE_NO_LISTENER', 'The SIP engine has no TCP listener; SIP-2 needs one.');
     }
     this.#sip2 = sip2;
-    const endpoints: Record<string, string> = { sip2: this.#public(`sip:${sip2};transport=tcp`) };
+    // Of several TCP listeners the one that others are told is SIP-2's.
+    const endpoints: Record<string, string> = { tcp: this.#public(sip2) };
     for (const [protocol, address] of listeners) {
-      if (protocol === 'tcp' && address === sip2) continue;
       const web = protocol === 'ws' || protocol === 'wss';
-      endpoints[protocol] ??= this.#public(web ? `${protocol}://${address}` : `sip:${address};transport=${protocol}`);
+      endpoints[protocol] ??= `${web ? `${protocol}://` : ''}${this.#public(address)}`;
     }
     this.#endpoints = endpoints;
     return endpoints;
@@ -147,7 +148,7 @@ class SipCore implements Actor {
 
   connect(peers: Peers): Promise<void> {
     const endpoints = peers['mcptt-as'];
-    this.#applicationServer = endpoints?.sip ?? endpoints?.sip2 ?? endpoints?.tcp ?? endpoints?.udp;
+    this.#applicationServer = nextHopOf(endpoints);
     const homeless = this.#config.subscribers
       .flatMap(({ initialFilterCriteria }) => initialFilterCriteria)
       .find(({ applicationServer: { serverName } }) => this.#config.hosts?.[hostOf(serverName)] === undefined);
@@ -184,10 +185,10 @@ class SipCore implements Actor {
     return request.receivedOn === this.#sip2 && request.protocol === 'tcp' ? SIP_2 : SIP_1;
   }
 
-  #public(url: string): string {
+  /** `host:port` as others shall use it. */
+  #public(hostport: string): string {
     const { publicHost } = this.#config;
-    if (publicHost === undefined) return url;
-    return url.replace(/^(wss?:\/\/|sip:)(?:\[[^\]]*\]|[^:;/]*)/, `$1${publicHost}`);
+    return publicHost === undefined ? hostport : `${publicHost}${hostport.slice(hostport.lastIndexOf(':'))}`;
   }
 
   #subscriberWith(impu: Json | undefined): Subscriber {
@@ -200,6 +201,15 @@ class SipCore implements Actor {
   }
 }
 
+/** SIP URI of a peer that names `tcp`, `tls` or `udp` as `host:port` or as a whole URI. */
+function nextHopOf(endpoints: Endpoints | undefined): string | undefined {
+  for (const protocol of ['tcp', 'tls', 'udp']) {
+    const endpoint = endpoints?.[protocol];
+    if (endpoint !== undefined) return /^sips?:/.test(endpoint) ? endpoint : `sip:${endpoint};transport=${protocol}`;
+  }
+  return undefined;
+}
+
 function text(value: Json | undefined, name: string): string {
   if (typeof value === 'string') return value;
   throw new SipCoreError('SIP_CORE_BAD_ARGUMENT', `"${name}" must be given as a string.`);
@@ -208,8 +218,8 @@ function text(value: Json | undefined, name: string): string {
 const asJson = (value: object): JsonObject => JSON.parse(JSON.stringify(value)) as JsonObject;
 
 /**
- * Makes the SIP core. Endpoints: one for each listener of its engine (`wss`, `ws` as URLs, `udp`, `tcp`, `tls` as SIP URIs)
- * and `sip2`, the address for the MCPTT server. Needs of its peers: the MCPTT server's `sip` (or `tcp`, `udp`) URI.
+ * Makes the SIP core. Endpoints: `wss` and `ws` as URLs, `udp` and `tls` as `host:port`, and `tcp`, the address for the
+ * MCPTT server (SIP-2). Needs of its peers: the MCPTT server's `tcp` (or `tls`, `udp`).
  */
 export function createSipCore(config: SipCoreConfig, context: ActorContext): Actor {
   return new SipCore(config, context);

@@ -128,11 +128,16 @@ export class Registrar {
     });
   }
 
+  /** Resolves when no registration is under way. */
+  idle(): Promise<void> {
+    return this.#queue.idle();
+  }
+
   /** Stops the timers; registrations stay in the store. */
   async stop(): Promise<void> {
     for (const timer of this.#expiry.values()) timer.cancel();
     this.#expiry.clear();
-    await this.#queue.idle();
+    await this.idle();
   }
 
   async #register(
