@@ -1,5 +1,5 @@
 import { type EccsiKey, hashHs } from './eccsi.ts';
-import { signWithHs } from './eccsi-native.ts';
+import { type EccsiVerifier, signWithHs } from './eccsi-native.ts';
 import { IbcError } from './errors.ts';
 import type { KmsCertificate, UserKeySet } from './key-set.ts';
 import { zero } from './octets.ts';
@@ -34,4 +34,16 @@ export function createSigner(keySet: UserKeySet, certificate: KmsCertificate): I
       zero(key.ssk);
     },
   };
+}
+
+/** Verifies under the UID that a signature names, for one KMS; whose UID it is remains to be asked. */
+export interface IdentityVerifier {
+  /** True when the signature (129 octets) is the UID's (32 octets) over the message (RFC 6507 section 5.2.2). */
+  verify(uid: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
+}
+
+/** A verifier for the users of one KMS; verifiers of several may share the cache of known senders. */
+export function createVerifier(known: EccsiVerifier, certificate: KmsCertificate): IdentityVerifier {
+  const kpak = certificate.pubAuthKey;
+  return { verify: (uid, message, signature) => known.verify(kpak, uid, message, signature) };
 }

@@ -47,6 +47,11 @@ export function acceptedKeyPeriods(periods: KeyPeriods, at: number): number[] {
   return [no, no - 1, no + 1].filter((candidate) => candidate >= 0);
 }
 
+/** The UIDs of a user in the periods of {@link acceptedKeyPeriods}, in that order. */
+export function acceptedUids(userUri: string, periods: KeyPeriods, at: number): Uint8Array[] {
+  return acceptedKeyPeriods(periods, at).map((no) => computeUid(userUri, periods, no));
+}
+
 function shortest(value: number): Uint8Array {
   if (!Number.isSafeInteger(value) || value < 0) {
     throw new IbcError('bad-key-period', 'key period, offset and number are integers of at least 0, in seconds');

@@ -4,7 +4,7 @@ import type { SakkeEngine } from '../engine.ts';
 import { IbcError } from '../errors.ts';
 import type { KmsCertificate, UserKeySet } from '../key-set.ts';
 import { equal } from '../octets.ts';
-import { acceptedKeyPeriods, computeUid } from '../uid.ts';
+import { acceptedKeyPeriods, acceptedUids } from '../uid.ts';
 import { type ParsedMessage, parseMessage } from './parse.ts';
 import {
   DATA_TYPE_SAKKE,
@@ -164,9 +164,9 @@ function verifySender(
   options: OpenOptions,
 ): 'complete' | 'without-header' {
   const certificate = options.senderCertificate ?? options.certificate;
-  const uids = acceptedKeyPeriods(certificate, sentAt)
-    .map((no) => computeUid(options.expectedSender, certificate, no))
-    .filter((uid) => namesParty(message, uid, options.expectedSender, IDR_ROLE.initiatorUid, IDR_ROLE.initiator));
+  const uids = acceptedUids(options.expectedSender, certificate, sentAt).filter((uid) =>
+    namesParty(message, uid, options.expectedSender, IDR_ROLE.initiatorUid, IDR_ROLE.initiator),
+  );
   if (uids.length === 0) {
     throw new IbcError('wrong-sender', 'IDRi is not the expected sender in the key period of T or a neighbouring one');
   }
@@ -189,14 +189,8 @@ function receiverKeySets(message: ParsedMessage, sentAt: number, options: OpenOp
   const usable = periods.flatMap((no) => named.filter(({ keyPeriodNo }) => keyPeriodNo === no));
   if (usable.length > 0) return usable;
   const forUs = options.keySets.some(({ userUri }) =>
-    periods.some((no) =>
-      namesParty(
-        message,
-        computeUid(userUri, options.certificate, no),
-        userUri,
-        IDR_ROLE.responderUid,
-        IDR_ROLE.responder,
-      ),
+    acceptedUids(userUri, options.certificate, sentAt).some((uid) =>
+      namesParty(message, uid, userUri, IDR_ROLE.responderUid, IDR_ROLE.responder),
     ),
   );
   throw forUs

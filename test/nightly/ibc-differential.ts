@@ -1,0 +1,44 @@
+/**
+ * The WebAssembly backend of SAKKE against the portable one on many random inputs, each through every operation, and the
+ * portable one against the schoolbook on a few.
+ *
+ *   npm run test:ibc:nightly -- [--inputs 10000] [--seed HEX]
+ *
+ * Exit code 1 when there is a difference, 3 when there is no fast backend to compare with.
+ */
+import { randomBytes } from 'node:crypto';
+import { parseArgs } from 'node:util';
+import { createArithmetic } from '../../actors/security/ibc/backend.ts';
+import { createBigintArithmetic } from '../../actors/security/ibc/bigint/index.ts';
+import { compareBackends, type Differential } from '../actors/security/ibc/differential.ts';
+import { createTextbookArithmetic } from '../actors/security/ibc/textbook.ts';
+
+const { values } = parseArgs({
+  options: { inputs: { type: 'string', default: '10000' }, seed: { type: 'string' } },
+});
+const inputs = Number(values.inputs);
+const seed = values.seed ?? randomBytes(8).toString('hex');
+const portable = createBigintArithmetic();
+const fast = createArithmetic('auto');
+
+function report(what: string, { inputs: done, differences }: Differential): void {
+  console.log(`${what}: ${done} inputs, seed ${seed}, ${differences.length} differences`);
+  for (const difference of differences) console.log(`  ${difference}`);
+  if (differences.length > 0) process.exitCode = 1;
+}
+
+report(
+  'portable against schoolbook',
+  compareBackends(portable, createTextbookArithmetic(), Math.min(20, inputs), seed),
+);
+if (fast.name === portable.name) {
+  console.log('no fast backend on this Node: nothing to compare with the portable one');
+  process.exitCode ??= 3;
+} else {
+  const progress = (done: number) => {
+    if (done % 1000 === 0) console.log(`  ${done} of ${inputs}`);
+  };
+  report(`${fast.name} against portable`, compareBackends(portable, fast, inputs, seed, progress));
+}
+fast.dispose();
+portable.dispose();
