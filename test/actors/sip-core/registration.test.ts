@@ -20,13 +20,13 @@ describe('TS 24.229 5.4.1 and TS 33.203: registration at the SIP core (step 1)',
 
     it('challenges with AKAv1-MD5 and shows neither CK nor IK', async () => {
       const ue = await bench.ue();
-      const { status, text, header } = await ue.exchange();
-      expect(status).to.equal(401);
-      const challenge = header('WWW-Authenticate')!;
+      const unauthorized = await ue.exchange();
+      expect(unauthorized.status).to.equal(401);
+      const challenge = unauthorized.header('WWW-Authenticate')!;
       expect(challenge).to.match(
         /^Digest realm="ims\.mnc001\.mcc001\.3gppnetwork\.org", nonce="[A-Za-z0-9+/=]+", algorithm=AKAv1-MD5, qop="auth"$/,
       );
-      expect(text).not.to.match(/\b[ci]k=/i);
+      expect(unauthorized.text).not.to.match(/\b[ci]k=/i);
     });
 
     it('accepts RES and answers with P-Associated-URI, Service-Route, Path and the granted expiry', async () => {

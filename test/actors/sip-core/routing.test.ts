@@ -10,6 +10,7 @@ import {
   startBench,
   subscriber,
   TEL,
+  until,
 } from './bench.ts';
 import { response, SipPeer, type SipText } from './sip-peer.ts';
 
