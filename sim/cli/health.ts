@@ -12,7 +12,10 @@ export async function askHealth(folder: string, name: string): Promise<{ ok: boo
   if (actor === undefined) throw new UsageError(`there is no actor '${name}' in ${folder}`);
   const dispatcher = new Agent({ connect: { ca: readFileSync(join(folder, 'public', 'ca.crt'), 'utf8') } });
   try {
-    const response = await fetch(`https://${actor.control}/healthz`, { dispatcher, signal: AbortSignal.timeout(BOUND_MS) });
+    const response = await fetch(`https://${actor.control}/healthz`, {
+      dispatcher,
+      signal: AbortSignal.timeout(BOUND_MS),
+    });
     return { ok: response.ok, text: await response.text() };
   } catch (cause) {
     return { ok: false, text: `${name} at ${actor.control} does not answer: ${(cause as Error).message}` };

@@ -11,16 +11,27 @@ import { RUNNER_URI } from '../control/wire.ts';
 import { hostPort, loadTopology, type Topology, type TopologyActor } from './topology.ts';
 
 /** @returns what had to be made, in words; empty when the folder was complete */
-export async function initFolder(folder: string, kind: 'loopback' | 'containers', drachtio: boolean): Promise<string[]> {
+export async function initFolder(
+  folder: string,
+  kind: 'loopback' | 'containers',
+  drachtio: boolean,
+): Promise<string[]> {
   const made: string[] = [];
   const publicFolder = join(folder, 'public');
   await mkdir(publicFolder, { recursive: true });
-  const once = async (path: string, what: string, content: () => Promise<string> | string, mode = 0o644): Promise<void> => {
+  const once = async (
+    path: string,
+    what: string,
+    content: () => Promise<string> | string,
+    mode = 0o644,
+  ): Promise<void> => {
     if (existsSync(path)) return;
     await writeFile(path, await content(), { mode });
     made.push(what);
   };
-  await once(join(publicFolder, 'topology.yaml'), 'topology.yaml', async () => stringify(kind === 'loopback' ? await loopback() : containers(drachtio)));
+  await once(join(publicFolder, 'topology.yaml'), 'topology.yaml', async () =>
+    stringify(kind === 'loopback' ? await loopback() : containers(drachtio)),
+  );
   const ca = await testCa(join(folder, 'ca'), made);
   await once(join(publicFolder, 'ca.crt'), 'ca.crt', () => ca.certificate);
 
@@ -30,13 +41,22 @@ export async function initFolder(folder: string, kind: 'loopback' | 'containers'
     const own = join(folder, name);
     await mkdir(join(own, 'state'), { recursive: true, mode: 0o700 });
     if (existsSync(join(own, 'tls.key'))) continue;
-    const dns = actor === undefined ? [] : [...new Set([actor.control, ...Object.values(actor.endpoints)].map((at) => hostPort(at).host))];
+    const dns =
+      actor === undefined
+        ? []
+        : [...new Set([actor.control, ...Object.values(actor.endpoints)].map((at) => hostPort(at).host))];
     const uri = actor === undefined ? [RUNNER_URI] : actor.kind === 'mcptt-as' ? [mcpttServerId] : [];
     const identity = await ca.issue({ commonName: name, dns: dns.filter((host) => !/^[\d.:]+$/.test(host)), uri });
     await writeFile(join(own, 'tls.crt'), identity.certificate);
     await writeFile(join(own, 'tls.key'), identity.privateKey, { mode: 0o600 });
     made.push(`certificate of ${name}`);
-    if (actor?.drachtio !== undefined) await once(join(own, 'drachtio-secret'), `drachtio secret of ${name}`, () => randomBytes(24).toString('hex'), 0o600);
+    if (actor?.drachtio !== undefined)
+      await once(
+        join(own, 'drachtio-secret'),
+        `drachtio secret of ${name}`,
+        () => randomBytes(24).toString('hex'),
+        0o600,
+      );
   }
   return made;
 }
@@ -63,28 +83,49 @@ async function loopback(): Promise<Topology> {
  * listens to each peer on the network that they share and on no other.
  */
 function containers(drachtio: boolean): Topology {
-  const networks: Readonly<Record<string, string>> = { lte: 'lte', wss: 'sip-1', tcp: 'sip-2', udp: 'sip-2', https: 'http-1' };
-  const ports: Readonly<Record<string, number>> = { lte: 4000, wss: 5081, tcp: 5060, udp: 5060, https: 8443 };
+  const networks: Readonly<Record<string, string>> = {
+    lte: 'lte',
+    wss: 'sip-1',
+    udp: 'sip-1',
+    sip2: 'sip-2',
+    https: 'http-1',
+  };
+  const ports: Readonly<Record<string, number>> = { lte: 4000, wss: 5081, udp: 5060, sip2: 5060, https: 8443 };
   const made = topology(
     (actor, endpoint) => `${actor}.${actor === 'idm' ? 'csc-1' : networks[endpoint]}:${ports[endpoint]}`,
     (actor) => `${actor}.control:9000`,
   );
   if (!drachtio) return made;
-  const withServer = (actor: TopologyActor, name: string): TopologyActor => (actor.kind === 'sip-core' || actor.kind === 'mcptt-as' ? { ...actor, drachtio: `${name}-drachtio.sip-2:9022` } : actor);
-  return { actors: Object.fromEntries(Object.entries(made.actors).map(([name, actor]) => [name, withServer(actor, name)])) };
+  const withServer = (actor: TopologyActor, name: string): TopologyActor =>
+    actor.kind === 'sip-core' || actor.kind === 'mcptt-as'
+      ? { ...actor, drachtio: `${name}-drachtio.sip-2:9022` }
+      : actor;
+  return {
+    actors: Object.fromEntries(Object.entries(made.actors).map(([name, actor]) => [name, withServer(actor, name)])),
+  };
 }
 
 function topology(at: (actor: string, endpoint: string) => string, control: (actor: string) => string): Topology {
   const { subscribers } = loadFixtures();
-  const actor = (kind: TopologyActor['kind'], endpoints: readonly string[], more: Partial<TopologyActor> = {}, name: string = kind): [string, TopologyActor] => [
+  const actor = (
+    kind: TopologyActor['kind'],
+    endpoints: readonly string[],
+    more: Partial<TopologyActor> = {},
+    name: string = kind,
+  ): [string, TopologyActor] => [
     name,
-    { kind, endpoints: Object.fromEntries(endpoints.map((endpoint) => [endpoint, at(name, endpoint)])), control: control(name), ...more },
+    {
+      kind,
+      endpoints: Object.fromEntries(endpoints.map((endpoint) => [endpoint, at(name, endpoint)])),
+      control: control(name),
+      ...more,
+    },
   ];
   return {
     actors: Object.fromEntries([
       actor('access-network', ['lte']),
-      actor('sip-core', ['wss', 'tcp', 'udp']),
-      actor('mcptt-as', ['tcp', 'udp', 'https']),
+      actor('sip-core', ['wss', 'udp', 'sip2']),
+      actor('mcptt-as', ['sip2', 'https']),
       actor('idm', ['https']),
       actor('kms', ['https']),
       ...Object.entries(UES).map(([name, i]) => actor('ue', [], { imsi: subscribers[i]!.imsi }, name)),

@@ -11,16 +11,23 @@ import { upCommand } from './commands/up.ts';
 import { UsageError } from './usage-error.ts';
 
 /** Errors whose message is meant for the person at the terminal carry a stable `code`; anything else is a bug and keeps its stack. */
-const isForPeople = (cause: unknown): cause is Error => cause instanceof Error && typeof (cause as { code?: unknown }).code === 'string';
+const isForPeople = (cause: unknown): cause is Error =>
+  cause instanceof Error && typeof (cause as { code?: unknown }).code === 'string';
 
 async function main(argv: readonly string[]): Promise<number> {
   const program = new Command('mcptt-testbed')
-    .description('Runs the KMS-managed CEK figure of the pCR with real protocol stacks and gives a verdict for every step.')
+    .description(
+      'Runs the KMS-managed CEK figure of the pCR with real protocol stacks and gives a verdict for every step.',
+    )
     .exitOverride()
     .configureOutput({ writeErr: () => {} })
     .helpCommand(false);
   for (const command of [runCommand, listCommand, upCommand, actorCommand, initCommand, cekCommand, healthCommand]) {
-    program.addCommand(command().exitOverride().configureOutput({ writeErr: () => {} }));
+    program.addCommand(
+      command()
+        .exitOverride()
+        .configureOutput({ writeErr: () => {} }),
+    );
   }
   try {
     await program.parseAsync(argv, { from: 'user' });
@@ -33,7 +40,8 @@ async function main(argv: readonly string[]): Promise<number> {
 function report(cause: unknown): number {
   if (cause instanceof CommanderError) {
     if (cause.exitCode === 0) return 0;
-    const text = cause.code === 'commander.help' ? 'name a command' : cause.message.replace(/^error: /, '').replaceAll('\n', ' ');
+    const text =
+      cause.code === 'commander.help' ? 'name a command' : cause.message.replace(/^error: /, '').replaceAll('\n', ' ');
     process.stderr.write(`mcptt-testbed: ${text}; see --help\n`);
     return 2;
   }
@@ -41,7 +49,9 @@ function report(cause: unknown): number {
     process.stderr.write(`mcptt-testbed: ${cause.message}\n`);
     return 2;
   }
-  process.stderr.write(`mcptt-testbed: ${isForPeople(cause) ? cause.message : ((cause as Error).stack ?? String(cause))}\n`);
+  process.stderr.write(
+    `mcptt-testbed: ${isForPeople(cause) ? cause.message : ((cause as Error).stack ?? String(cause))}\n`,
+  );
   return 3;
 }
 

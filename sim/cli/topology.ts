@@ -9,8 +9,9 @@
  * FOLDER/runner/                tls.crt, tls.key of whoever drives the actors
  * ```
  */
-import { readFileSync } from 'node:fs';
+
 import { lookup } from 'node:dns/promises';
+import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { parse } from 'yaml';
@@ -49,13 +50,17 @@ export function loadTopology(folder: string): Topology {
   try {
     topology = parse(readFileSync(path, 'utf8')) as Topology;
   } catch (cause) {
-    throw new TopologyError(`${path} cannot be read (${(cause as Error).message.split('\n', 1)[0]}); make it with: mcptt-testbed init --folder ${folder}`);
+    throw new TopologyError(
+      `${path} cannot be read (${(cause as Error).message.split('\n', 1)[0]}); make it with: mcptt-testbed init --folder ${folder}`,
+    );
   }
   for (const [name, actor] of Object.entries(topology?.actors ?? {})) {
     const known = ACTOR_KINDS.includes(actor.kind);
     const texts = [actor.control, ...Object.values(actor.endpoints ?? {})];
     if (!known || !texts.every((t) => typeof t === 'string' && /:\d+$/.test(t))) {
-      throw new TopologyError(`${path}: actor '${name}' needs kind (${ACTOR_KINDS.join(', ')}), endpoints and control as host:port`);
+      throw new TopologyError(
+        `${path}: actor '${name}' needs kind (${ACTOR_KINDS.join(', ')}), endpoints and control as host:port`,
+      );
     }
   }
   return topology;
@@ -73,28 +78,34 @@ export function loadTls(folder: string, name: string): TlsIdentity {
   try {
     return { certificate: read(name, 'tls.crt'), privateKey: read(name, 'tls.key'), ca: read('public', 'ca.crt') };
   } catch (cause) {
-    throw new TopologyError(`no certificate for '${name}' in ${folder} (${(cause as Error).message}); run: mcptt-testbed init --folder ${folder}`);
+    throw new TopologyError(
+      `no certificate for '${name}' in ${folder} (${(cause as Error).message}); run: mcptt-testbed init --folder ${folder}`,
+    );
   }
 }
 
-/**
- * The peers' endpoints in the form that a peer uses: URLs for https and wss, `host:port` with a numeric host for SIP and
- * NAS, whose stacks do not ask the DNS.
- */
-export async function peersOf(topology: Topology, name: string): Promise<Peers> {
+/** The endpoints of the named actors in the form that a peer uses; SIP stacks do not ask the DNS, so SIP hosts are numeric. */
+export async function peersOf(topology: Topology, names: readonly string[]): Promise<Peers> {
   const peers: Partial<Record<ActorKind, Endpoints>> = {};
-  for (const [other, actor] of Object.entries(topology.actors)) {
-    if (other === name || actor.kind === 'ue') continue;
-    const endpoints = await Promise.all(Object.entries(actor.endpoints).map(async ([key, at]) => [key, await usable(key, at)] as const));
-    peers[actor.kind] = Object.fromEntries(endpoints);
+  for (const name of names) {
+    const { kind, endpoints } = topology.actors[name]!;
+    const usable = await Promise.all(
+      Object.entries(endpoints).map(async ([key, at]) => [key, await endpointUrl(key, at)] as const),
+    );
+    peers[kind] = {
+      ...Object.fromEntries(usable),
+      ...(kind === 'idm' ? { issuer: `https://${endpoints.https}` } : {}),
+    };
   }
   return peers;
 }
 
-async function usable(key: string, at: string): Promise<string> {
+async function endpointUrl(key: string, at: string): Promise<string> {
   if (key === 'https' || key === 'wss') return `${key}://${at}`;
   const { host, port } = hostPort(at);
-  return `${await numeric(host)}:${port}`;
+  const address = `${await numeric(host)}:${port}`;
+  if (key === 'lte') return `tcp://${address}`;
+  return `sip:${address};transport=${key === 'sip2' ? 'tcp' : key}`;
 }
 
 /** The address of a host name, bracketed if IPv6. */

@@ -8,13 +8,23 @@ interface InitOptions {
 
 export function initCommand(): Command {
   return new Command('init')
-    .description('Makes a topology folder once: who is where, the test CA, a certificate and first-start secrets for each actor. Keeps what is there.')
+    .description(
+      'Makes a topology folder once: who is where, the test CA, a certificate and first-start secrets for each actor. Keeps what is there.',
+    )
     .option('--folder <folder>', 'the folder', 'testbed')
-    .addOption(new Option('--topology <kind>', 'addresses of this machine, or of docker-compose.yml').choices(['loopback', 'containers']).default('loopback'))
+    .addOption(
+      new Option('--topology <kind>', 'addresses of this machine, or of docker-compose.yml')
+        .choices(['loopback', 'containers'])
+        .default('loopback'),
+    )
     .option('--drachtio', 'containers: a drachtio-server for each SIP application instead of the embedded engine')
     .action(async (options: InitOptions) => {
       const { initFolder } = await import('../init-folder.ts');
       const made = await initFolder(options.folder, options.topology, options.drachtio === true);
-      process.stdout.write(made.length === 0 ? `${options.folder}: complete, nothing to make\n` : `${options.folder}: made ${made.join(', ')}\n`);
+      process.stdout.write(
+        made.length === 0
+          ? `${options.folder}: complete, nothing to make\n`
+          : `${options.folder}: made ${made.join(', ')}\n`,
+      );
     });
 }

@@ -12,6 +12,7 @@ export function listCommand(): Command {
         return;
       }
       const width = Math.max(...scenarios.map((s) => s.id.length));
-      for (const s of scenarios) process.stdout.write(`${s.id.padEnd(width)}  ${s.title} [${s.requirements.join(', ')}]\n`);
+      for (const s of scenarios)
+        process.stdout.write(`${s.id.padEnd(width)}  ${s.title} [${s.requirements.join(', ')}]\n`);
     });
 }

@@ -21,14 +21,18 @@ interface RunOptions {
 
 export function runCommand(): Command {
   return new Command('run')
-    .description('Runs scenarios and gives a verdict for each step. Exit code: 0 all pass, 1 a fail, 2 wrong usage, 3 inconclusive or error.')
+    .description(
+      'Runs scenarios and gives a verdict for each step. Exit code: 0 all pass, 1 a fail, 2 wrong usage, 3 inconclusive or error.',
+    )
     .argument('<scenario...>', 'ids as `list` prints them, or `all`')
     .option('--json <file>', 'write the run as JSON (docs/report.md)')
     .option('--junit <file>', 'write the run as JUnit XML, one testcase a step')
     .option('--mermaid <file>', 'write the messages as a Mermaid sequence diagram')
     .option('--brief', 'print one line a scenario instead of the ladder')
     .option('--reveal', 'leave keys, tokens and passwords in the reports (test data only)')
-    .addOption(new Option('--folder <folder>', 'use the actors of this topology folder, which run elsewhere (see init)'))
+    .addOption(
+      new Option('--folder <folder>', 'use the actors of this topology folder, which run elsewhere (see init)'),
+    )
     .option('--fixtures <folder>', 'subscribers, users and policy from this folder instead of the packaged ones')
     .action(async (ids: string[], options: RunOptions) => {
       process.exitCode = await run(ids, options);
@@ -57,7 +61,11 @@ function reporters(options: RunOptions, count: number): Reporter {
     }),
   ];
   if (options.json !== undefined) {
-    list.push(fileReporter(options.json, (results) => jsonReport(results, results.map((r) => r.verdict).reduce(worse, 'none'), revealed)));
+    list.push(
+      fileReporter(options.json, (results) =>
+        jsonReport(results, results.map((r) => r.verdict).reduce(worse, 'none'), revealed),
+      ),
+    );
   }
   if (options.junit !== undefined) list.push(fileReporter(options.junit, junitReport));
   if (options.mermaid !== undefined) list.push(fileReporter(options.mermaid, mermaidReport));

@@ -1,0 +1,92 @@
+import { spawn } from 'node:child_process';
+import { Command, Option } from 'commander';
+import type { HostedActor } from '../hosted-actor.ts';
+
+interface UpOptions {
+  readonly folder: string;
+  readonly fixtures?: string;
+  readonly processes?: true;
+}
+
+export function upCommand(): Command {
+  return new Command('up')
+    .description(
+      'Starts every actor of a topology folder, which is made first where it is missing, and keeps them until SIGINT; then `run --folder` and `cek` work on them.',
+    )
+    .addOption(new Option('--folder <folder>', 'the topology folder').default('testbed').env('MCPTT_TESTBED_FOLDER'))
+    .addOption(
+      new Option('--fixtures <folder>', 'subscribers, users and policy from this folder').env('MCPTT_TESTBED_FIXTURES'),
+    )
+    .option('--processes', 'one process each instead of one for all')
+    .action(async (options: UpOptions) => {
+      const { initFolder } = await import('../init-folder.ts');
+      const { loadTopology } = await import('../topology.ts');
+      await initFolder(options.folder, 'loopback', false);
+      const { actors } = loadTopology(options.folder);
+      const names = Object.keys(actors);
+      await (options.processes === true ? eachInItsProcess(names, options) : allHere(names, options));
+    });
+}
+
+async function allHere(names: readonly string[], options: UpOptions): Promise<void> {
+  const { hostActor } = await import('../hosted-actor.ts');
+  const { jsonLog } = await import('../log.ts');
+  const { untilToldToStop } = await import('../until-told.ts');
+  const { folder, fixtures } = options;
+  const hosted: HostedActor[] = [];
+  try {
+    for (const name of names)
+      hosted.push(
+        await hostActor({ folder, name, log: jsonLog(name, 'warn'), ...(fixtures === undefined ? {} : { fixtures }) }),
+      );
+    await Promise.all(hosted.map((one) => one.ready));
+    ready(options);
+    await untilToldToStop();
+  } finally {
+    await Promise.allSettled(hosted.reverse().map((one) => one.stop()));
+  }
+}
+
+async function eachInItsProcess(names: readonly string[], options: UpOptions): Promise<void> {
+  const { askHealth } = await import('../health.ts');
+  const { untilToldToStop } = await import('../until-told.ts');
+  const { setTimeout } = await import('node:timers/promises');
+  const more = options.fixtures === undefined ? [] : ['--fixtures', options.fixtures];
+  const children = names.map((name) =>
+    spawn(
+      process.execPath,
+      [
+        ...process.execArgv,
+        process.argv[1]!,
+        'actor',
+        name,
+        '--folder',
+        options.folder,
+        '--log-level',
+        'warn',
+        ...more,
+      ],
+      { stdio: ['ignore', 'inherit', 'inherit'] },
+    ),
+  );
+  const gone = Promise.race(
+    children.map((child, i) => new Promise<string>((resolve) => child.once('exit', () => resolve(names[i]!)))),
+  );
+  const allReady = (async () => {
+    for (const name of names) while (!(await askHealth(options.folder, name)).ok) await setTimeout(100);
+    ready(options);
+    return new Promise<never>(() => {});
+  })();
+  const ended = await Promise.race([untilToldToStop(), gone, allReady]);
+  for (const child of children) child.kill('SIGTERM');
+  const running = children.filter((child) => child.exitCode === null && child.signalCode === null);
+  await Promise.all(running.map((child) => new Promise((resolve) => child.once('exit', resolve))));
+  if (names.includes(ended)) {
+    process.stderr.write(`mcptt-testbed: ${ended} ended by itself; its log above says why\n`);
+    process.exitCode = 3;
+  }
+}
+
+function ready(options: UpOptions): void {
+  process.stdout.write(`ready: mcptt-testbed run all --folder ${options.folder}\n`);
+}

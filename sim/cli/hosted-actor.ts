@@ -1,0 +1,189 @@
+/** One actor of a topology folder, run here: the actor, its control interface, and the wait for its peers. */
+
+import { readFileSync } from 'node:fs';
+import { createConnection } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { loadFixtures } from '../../fixtures/load.ts';
+import type { ActorKind, Log, Peers } from '../control/actor.ts';
+import { ControlServer } from '../control/server.ts';
+import { ShiftedClock } from '../control/shifted-clock.ts';
+import type { MessageRecord } from '../trace/record.ts';
+import { createRecorder } from '../trace/recorder.ts';
+import { launch, type Place, stateFolderOf } from './launch.ts';
+import { hostPort, loadTls, loadTopology, numeric, peersOf, type Topology, type TopologyActor } from './topology.ts';
+import { UsageError } from './usage-error.ts';
+
+export interface HostedActor {
+  readonly name: string;
+  /** Resolves when the actor has found its peers and is ready; rejects, naming them, when they did not come. */
+  readonly ready: Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** A peer that the actor cannot do without did not come in time. */
+export class PeerMissing extends Error {
+  readonly code = 'PEER_MISSING';
+
+  constructor(message: string) {
+    super(message);
+    this.name = 'PeerMissing';
+  }
+}
+
+export interface HostOptions {
+  readonly folder: string;
+  readonly name: string;
+  readonly log: Log;
+  readonly fixtures?: string;
+  /** How long peers are waited for, milliseconds. */
+  readonly peerWait?: number;
+}
+
+const PEER_WAIT = 60_000;
+const PROBE_EVERY = 100;
+
+/** Whom an actor must be able to reach before it can play its part, and at which of their endpoints. */
+const NEEDS: Readonly<Record<ActorKind, Partial<Record<ActorKind, readonly string[]>>>> = {
+  'access-network': { 'sip-core': ['wss'] },
+  'sip-core': { 'mcptt-as': ['sip2'] },
+  'mcptt-as': { 'sip-core': ['sip2'], idm: ['https'], kms: ['https'] },
+  idm: {},
+  kms: { idm: ['https'], 'mcptt-as': ['https'] },
+  ue: { 'access-network': ['lte'], 'sip-core': ['wss'], idm: ['https'], kms: ['https'] },
+};
+
+/** Starts the actor; it listens when this resolves, and is `ready` once its peers answer. */
+export async function hostActor(options: HostOptions): Promise<HostedActor> {
+  const { folder, name, log } = options;
+  const topology = loadTopology(folder);
+  const own = topology.actors[name];
+  if (own === undefined)
+    throw new UsageError(
+      `there is no actor '${name}' in ${folder}; it has: ${Object.keys(topology.actors).join(', ')}`,
+    );
+  const tls = loadTls(folder, name);
+  const clock = new ShiftedClock();
+  const early: MessageRecord[] = [];
+  let deliver = (record: MessageRecord): void => void early.push(record);
+  const report = createRecorder({ actor: name, clock, sink: (record) => deliver(record) });
+  const stateFolder = stateFolderOf(folder, name);
+  const launched = await launch(await placeOf(folder, name, own), loadFixtures(options.fixtures), {
+    report,
+    clock,
+    log,
+    tls,
+    stateFolder,
+  });
+  let waiting: readonly string[] = Object.keys(NEEDS[own.kind]);
+  const { host, port } = hostPort(own.control);
+  const control = new ControlServer({
+    actor: launched.actor,
+    tls,
+    host: (await numeric(host)).replace(/^\[|\]$/g, ''),
+    port,
+    clock,
+    waitingFor: () => waiting,
+  });
+  deliver = control.sink;
+  early.forEach(deliver);
+  await control.start();
+  const stopped = new AbortController();
+  const ready = (async () => {
+    const peers = await meetPeers(topology, name, own, options.peerWait ?? PEER_WAIT, stopped.signal, (names) => {
+      waiting = names;
+    });
+    await launched.actor.connect(peers);
+    waiting = [];
+    log.info({ endpoints: launched.endpoints }, 'ready');
+  })();
+  return {
+    name,
+    ready,
+    stop: async () => {
+      stopped.abort();
+      await ready.catch(() => {});
+      await control.stop();
+      await launched.stop();
+    },
+  };
+}
+
+async function placeOf(folder: string, name: string, own: TopologyActor): Promise<Place> {
+  const listen = await Promise.all(
+    Object.entries(own.endpoints).map(async ([endpoint, at]) => {
+      const { host, port } = hostPort(at);
+      return [endpoint, `${await numeric(host)}:${port}`] as const;
+    }),
+  );
+  const https = own.endpoints.https ?? own.endpoints.wss;
+  return {
+    name,
+    kind: own.kind,
+    listen: Object.fromEntries(listen),
+    ...(https === undefined ? {} : { publicHost: hostPort(https).host }),
+    ...(own.imsi === undefined ? {} : { imsi: own.imsi }),
+    ...(own.drachtio === undefined
+      ? {}
+      : {
+          drachtio: {
+            ...(await drachtioAt(own.drachtio)),
+            secret: readFileSync(join(folder, name, 'drachtio-secret'), 'utf8').trim(),
+          },
+        }),
+  };
+}
+
+async function drachtioAt(at: string): Promise<{ host: string; port: number }> {
+  const { host, port } = hostPort(at);
+  return { host: await numeric(host), port };
+}
+
+/** Waits until every needed peer is known to the DNS and takes connections. */
+async function meetPeers(
+  topology: Topology,
+  name: string,
+  own: TopologyActor,
+  waitMs: number,
+  signal: AbortSignal,
+  tell: (waitingFor: string[]) => void,
+): Promise<Peers> {
+  const needs = NEEDS[own.kind];
+  const wanted = Object.entries(topology.actors).filter(([, actor]) => needs[actor.kind] !== undefined);
+  const end = Date.now() + waitMs;
+  for (;;) {
+    const answers = await Promise.all(
+      wanted.map(async ([peer, actor]) => {
+        const taken = await Promise.all(
+          needs[actor.kind]!.map((endpoint) => takesConnections(actor.endpoints[endpoint]!)),
+        );
+        return taken.every(Boolean) ? undefined : peer;
+      }),
+    );
+    const missing = answers.filter((peer) => peer !== undefined);
+    tell(missing);
+    if (missing.length === 0)
+      return peersOf(
+        topology,
+        wanted.map(([peer]) => peer),
+      );
+    if (signal.aborted) throw new PeerMissing(`${name} was stopped while it waited for ${missing.join(', ')}`);
+    if (Date.now() > end) throw new PeerMissing(`${name} waited ${waitMs} ms for ${missing.join(', ')}: not reachable`);
+    await setTimeout(PROBE_EVERY, undefined, { signal }).catch(() => {});
+  }
+}
+
+async function takesConnections(at: string): Promise<boolean> {
+  const { host, port } = hostPort(at);
+  return new Promise((resolve) => {
+    const socket = createConnection({ host, port, timeout: 1000 });
+    const end = (answer: boolean): void => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket
+      .once('connect', () => end(true))
+      .once('error', () => end(false))
+      .once('timeout', () => end(false));
+  });
+}

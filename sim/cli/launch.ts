@@ -1,0 +1,199 @@
+/** Makes one actor from the fixtures and its place, with the SIP engine beside it where it needs one. */
+import { join } from 'node:path';
+import type { Fixtures } from '../../fixtures/load.ts';
+import type { Actor, ActorContext, ActorKind, Endpoints } from '../control/actor.ts';
+import { hostPort } from './topology.ts';
+import { UsageError } from './usage-error.ts';
+
+/** Where an actor is to be. Ports of 0 are the system's choice. */
+export interface Place {
+  readonly name: string;
+  readonly kind: ActorKind;
+  /** Endpoint name → numeric `host:port` to listen at. */
+  readonly listen: Endpoints;
+  /** Host name under which peers reach the endpoint; the numeric host unless given. */
+  readonly publicHost?: string;
+  /** A drachtio-server for a SIP application, instead of the embedded engine. */
+  readonly drachtio?: { readonly host: string; readonly port: number; readonly secret: string };
+  /** UE: the subscriber. */
+  readonly imsi?: string;
+}
+
+/** A running actor and what runs beside it. `stop` ends both. */
+export interface Launched {
+  readonly actor: Actor;
+  readonly endpoints: Endpoints;
+  stop(): Promise<void>;
+}
+
+/** What each kind listens at when nobody says where. */
+export const DEFAULT_LISTEN: Readonly<Record<ActorKind, Endpoints>> = {
+  'access-network': { lte: '127.0.0.1:0' },
+  'sip-core': { wss: '127.0.0.1:0', udp: '127.0.0.1:0', tls: '127.0.0.1:0', sip2: '127.0.0.1:0' },
+  'mcptt-as': { sip2: '127.0.0.1:0', https: '127.0.0.1:0' },
+  idm: { https: '127.0.0.1:0' },
+  kms: { https: '127.0.0.1:0' },
+  ue: {},
+};
+
+const RESOURCE_SERVER = 'urn:3gpp:mcptt:server';
+const SERVICE_SCOPE = '3gpp:mc:ptt_service';
+
+/** @param context what the actor is handed; `host` is set from the place */
+export async function launch(
+  place: Place,
+  fixtures: Fixtures,
+  context: Omit<ActorContext, 'host' | 'name'>,
+): Promise<Launched> {
+  const engine = await engineFor(place, context);
+  const host = hostPort(place.listen.https ?? place.listen.lte ?? '127.0.0.1:0').host;
+  try {
+    const actor = await make(
+      place,
+      fixtures,
+      { ...context, name: place.name, host },
+      engine?.control ?? place.drachtio,
+    );
+    const endpoints = await actor.start();
+    return {
+      actor,
+      endpoints,
+      stop: async () => {
+        await actor.stop();
+        await engine?.stop();
+      },
+    };
+  } catch (cause) {
+    await engine?.stop();
+    throw cause;
+  }
+}
+
+interface Control {
+  readonly host: string;
+  readonly port: number;
+  readonly secret: string;
+}
+
+async function make(
+  place: Place,
+  fixtures: Fixtures,
+  context: ActorContext,
+  control: Control | undefined,
+): Promise<Actor> {
+  const { network, policy, subscribers, users } = fixtures;
+  const port = (endpoint: string): number => hostPort(place.listen[endpoint] ?? ':0').port;
+  switch (place.kind) {
+    case 'access-network': {
+      const { createAccessNetwork } = await import('../../actors/access-network/index.ts');
+      return createAccessNetwork(
+        { mcc: network.plmn.slice(0, 3), mnc: network.plmn.slice(3), subscribers, port: port('lte') },
+        context,
+      );
+    }
+    case 'sip-core': {
+      const { createSipCore } = await import('../../actors/sip-core/index.ts');
+      const { minExpires, maxExpires } = policy.registration;
+      return createSipCore(
+        {
+          drachtio: control!,
+          homeDomain: network.homeDomain,
+          subscribers,
+          minExpires,
+          maxExpires,
+          ...(place.publicHost === undefined ? {} : { publicHost: place.publicHost }),
+        },
+        context,
+      );
+    }
+    case 'mcptt-as': {
+      const { createMcpttAs } = await import('../../actors/mcptt-as/index.ts');
+      return createMcpttAs(
+        {
+          engine: control!,
+          psi: network.participatingPsi,
+          serverId: network.mcpttServerId,
+          kmsUri: network.kmsUri,
+          users: users.map(({ mcpttId, profile }) => ({ mcpttId, ...profile })),
+          policy: {
+            protection: policy.protection,
+            defaultServices: policy.defaultServices,
+            tokenExpiryEndsBinding: true,
+          },
+          audience: RESOURCE_SERVER,
+          scope: SERVICE_SCOPE,
+          httpsPort: port('https'),
+          ...(place.publicHost === undefined ? {} : { httpsHost: place.publicHost }),
+        },
+        context,
+      );
+    }
+    case 'idm': {
+      const { createIdm } = await import('../../actors/idm/index.ts');
+      return createIdm(
+        {
+          users,
+          clientId: network.oauthClientId,
+          tokenLifetime: policy.tokens.lifetime,
+          port: port('https'),
+          ...(place.publicHost === undefined ? {} : { publicHost: place.publicHost }),
+        },
+        context,
+      );
+    }
+    case 'kms': {
+      const { createKms } = await import('../../actors/kms/index.ts');
+      return createKms({ kmsUri: network.kmsUri, mcpttServerId: network.mcpttServerId, port: port('https') }, context);
+    }
+    case 'ue': {
+      const { createUe } = await import('../../actors/ue/index.ts');
+      const usim = subscribers.find((s) => s.imsi === place.imsi);
+      if (usim === undefined) throw new UsageError(`${place.name}: no subscriber has the IMSI ${place.imsi}`);
+      return createUe(
+        {
+          usim,
+          homeDomain: network.homeDomain,
+          participatingPsi: network.participatingPsi,
+          users: users.map(({ userName, password }) => ({ user: userName, password })),
+          oauthClientId: network.oauthClientId,
+          kmsUri: network.kmsUri,
+          mcpttServerId: network.mcpttServerId,
+          protectionProfile: policy.protection.profile,
+        },
+        context,
+      );
+    }
+  }
+}
+
+/** The embedded engine of a SIP application that has no drachtio-server. */
+async function engineFor(
+  place: Place,
+  context: Omit<ActorContext, 'host' | 'name'>,
+): Promise<{ control: Control; stop: () => Promise<void> } | undefined> {
+  if ((place.kind !== 'sip-core' && place.kind !== 'mcptt-as') || place.drachtio !== undefined) return undefined;
+  const { Engine } = await import('../engine/index.ts');
+  const { randomBytes } = await import('node:crypto');
+  const secret = randomBytes(16).toString('hex');
+  const sip = Object.entries(place.listen).filter(([name]) => name !== 'https');
+  const engine = new Engine({
+    listen: sip.map(([name, at]) => ({ protocol: PROTOCOLS[name] ?? 'tcp', ...hostPort(at) })),
+    control: { host: '127.0.0.1', port: 0, secret },
+    tls: context.tls,
+    log: (level, message) => context.log[level]({}, message),
+  });
+  const { control } = await engine.start();
+  return { control: { ...control, secret }, stop: () => engine.stop() };
+}
+
+const PROTOCOLS: Readonly<Record<string, 'udp' | 'tcp' | 'tls' | 'ws' | 'wss'>> = {
+  udp: 'udp',
+  tcp: 'tcp',
+  tls: 'tls',
+  ws: 'ws',
+  wss: 'wss',
+  sip2: 'tcp',
+};
+
+/** Folder of state that outlives an actor, inside a topology folder. */
+export const stateFolderOf = (folder: string, name: string): string => join(folder, name, 'state');

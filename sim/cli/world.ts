@@ -1,0 +1,128 @@
+/** Brings the actors of a run together: all in this process, or those of a topology folder wherever they run. */
+import { createTestCa } from '../../actors/security/ca.ts';
+import { type Fixtures, loadFixtures } from '../../fixtures/load.ts';
+import type { ActorControl, ActorKind, JsonObject, Log, Peers } from '../control/actor.ts';
+import { InProcessControl } from '../control/in-process.ts';
+import { RemoteControl } from '../control/remote.ts';
+import { ShiftedClock } from '../control/shifted-clock.ts';
+import type { World } from '../scenario/runner.ts';
+import type { MessageRecord } from '../trace/record.ts';
+import { createRecorder } from '../trace/recorder.ts';
+import { DEFAULT_LISTEN, type Launched, launch } from './launch.ts';
+import { loadTls, loadTopology } from './topology.ts';
+
+export interface OpenWorld extends World {
+  close(): Promise<void>;
+}
+
+export interface WorldOptions {
+  /** Instance names of the actors that are needed. */
+  readonly actors: readonly string[];
+  readonly reveal?: boolean;
+  /** Use the actors of this topology folder instead of making them here. */
+  readonly folder?: string;
+  /** Fixtures folder; the packaged one unless given. */
+  readonly fixtures?: string;
+  readonly log?: Log;
+}
+
+export const SILENT: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+
+/** Instances beside the one of each kind, and whose USIM they have. */
+const SUBSCRIBER_OF: Readonly<Record<string, number>> = { ue: 0, 'ue-b': 1, 'ue-c': 2 };
+
+const kindOf = (name: string): ActorKind => (name.startsWith('ue') ? 'ue' : (name as ActorKind));
+
+export async function openWorld(options: WorldOptions): Promise<OpenWorld> {
+  return options.folder === undefined ? inThisProcess(options) : elsewhere(options, options.folder);
+}
+
+/** Every actor a run needs, and those that they need themselves. */
+const SERVERS: readonly ActorKind[] = ['access-network', 'sip-core', 'mcptt-as', 'idm', 'kms'];
+
+async function inThisProcess(options: WorldOptions): Promise<OpenWorld> {
+  const fixtures: Fixtures = loadFixtures(options.fixtures);
+  const ca = await createTestCa();
+  const clock = new ShiftedClock();
+  const launched: Launched[] = [];
+  const controls = new Map<string, InProcessControl>();
+  const start = async (name: string): Promise<void> => {
+    const kind = kindOf(name);
+    let deliver: (record: MessageRecord) => void = () => {};
+    const report = createRecorder({
+      actor: name,
+      clock,
+      sink: (record) => deliver(record),
+      reveal: options.reveal ?? false,
+    });
+    const tls = await ca.issue({ commonName: name, uri: kind === 'mcptt-as' ? [fixtures.network.mcpttServerId] : [] });
+    const imsi = fixtures.subscribers[SUBSCRIBER_OF[name] ?? 0]!.imsi;
+    const one = await launch({ name, kind, listen: DEFAULT_LISTEN[kind], imsi }, fixtures, {
+      report,
+      clock,
+      log: options.log ?? SILENT,
+      tls,
+    });
+    launched.push(one);
+    const control = new InProcessControl(one.actor);
+    deliver = control.sink;
+    controls.set(name, control);
+  };
+  const close = async (): Promise<void> => {
+    await Promise.allSettled(launched.reverse().map((one) => one.stop()));
+  };
+  try {
+    const names = [...new Set([...SERVERS, ...options.actors])];
+    await Promise.all(names.map(start));
+    const peers = Object.fromEntries(
+      launched.filter((l) => l.actor.kind !== 'ue').map((l) => [l.actor.kind, l.endpoints]),
+    ) as Peers;
+    await Promise.all(launched.map((one) => one.actor.connect(peers)));
+  } catch (cause) {
+    await close();
+    throw cause;
+  }
+  return {
+    actors: controls,
+    clockOffset: () => Promise.resolve(0),
+    advance: (ms) => clock.advance(ms),
+    reset: () => reset(controls),
+    close,
+  };
+}
+
+async function elsewhere(options: WorldOptions, folder: string): Promise<OpenWorld> {
+  const topology = loadTopology(folder);
+  const tls = loadTls(folder, 'runner');
+  const controls = new Map<string, RemoteControl>();
+  const close = async (): Promise<void> => {
+    await Promise.allSettled([...controls.values()].map((control) => control.close()));
+  };
+  try {
+    for (const [name, { kind, control }] of Object.entries(topology.actors)) {
+      if (kind === 'ue' && !options.actors.includes(name)) continue;
+      const remote = new RemoteControl({ name, kind, url: `https://${control}`, tls });
+      controls.set(name, remote);
+      await remote.open();
+    }
+  } catch (cause) {
+    await close();
+    throw cause;
+  }
+  return {
+    actors: controls,
+    clockOffset: (name) => controls.get(name)!.clockOffset(),
+    advance: async (ms) => {
+      await Promise.all([...controls.values()].map((control) => control.do('advanceClock', { ms })));
+    },
+    reset: () => reset(controls),
+    close,
+  };
+}
+
+/** UEs start over and the provider's policy is the configured one again; what servers have learnt stays, as in the field. */
+async function reset(controls: ReadonlyMap<string, ActorControl>): Promise<void> {
+  const of = (kind: ActorKind): ActorControl[] => [...controls.values()].filter((control) => control.kind === kind);
+  await Promise.all(of('ue').map((ue) => ue.do('restart')));
+  await Promise.all([...of('kms'), ...of('mcptt-as')].map((actor) => actor.do('setPolicy', {} satisfies JsonObject)));
+}
