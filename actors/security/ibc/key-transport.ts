@@ -35,7 +35,7 @@ export interface SealOptions {
   readonly time: number;
 }
 
-/** Seals a key; about 950 octets. `bad-length`, `no-key-set` when the sender's key period is not that of the time. */
+/** Seals a key; about 700 octets. `bad-length`, `no-key-set` when the sender's key period is not that of the time. */
 export async function sealKey(options: SealOptions): Promise<Uint8Array> {
   const { engine, key, keyId, sender, certificate, time } = options;
   expectLength(key, CEK_OCTETS, 'the key');

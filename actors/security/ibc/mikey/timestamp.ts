@@ -9,7 +9,7 @@ export function toNtp(at: number): Uint8Array {
   const octets = new Uint8Array(8);
   const view = new DataView(octets.buffer);
   view.setUint32(0, (seconds + NTP_UNIX_SECONDS) % ERA_SECONDS);
-  view.setUint32(4, Math.floor(((at - seconds * 1000) / 1000) * ERA_SECONDS));
+  view.setUint32(4, Math.round(((at - seconds * 1000) / 1000) * ERA_SECONDS));
   return octets;
 }
 
