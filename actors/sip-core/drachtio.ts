@@ -115,15 +115,16 @@ export interface DrachtioOptions {
 
 const METHODS = ['register', 'publish', 'message', 'invite', 'options', 'subscribe', 'notify', 'info'] as const;
 
-/** Statuses that drachtio-srf refuses to send are sent as their class's general one. */
-const SENDABLE =
-  /^(?:1(?:00|8[0123]|99)|20[024]|30[0125]|380|4(?:0\d|1[0-7]|2[0-489]|3[036789]|70|8[0-9]|9[134])|50[0-5]|513|580|60[0346])$/;
+const lost = (): SipCoreError =>
+  new SipCoreError('SIP_CORE_SEND_FAILED', 'The connection to the SIP engine has been lost.');
 
 export class Drachtio {
   readonly #options: DrachtioOptions;
   #srf: RawSrf | undefined;
   #hostports: readonly string[] = [];
   #connected = false;
+  /** What waits for the engine; it would wait for ever once the connection is gone. */
+  readonly #waiting = new Set<(error: SipCoreError) => void>();
 
   constructor(options: DrachtioOptions) {
     this.#options = options;
@@ -145,9 +146,7 @@ export class Drachtio {
     this.#srf = srf;
     for (const method of METHODS) srf.use(method, (request, response) => this.#take(request, response));
     srf.on('error', (error) => this.#options.onError(error, 'control connection'));
-    srf.on('close', () => {
-      this.#connected = false;
-    });
+    srf.on('close', () => this.#lose());
     await new Promise<void>((resolve, reject) => {
       const where = `the SIP engine's control port ${host}:${port}`;
       const guard = clock.setTimer(connectMs, () => {
@@ -175,7 +174,7 @@ export class Drachtio {
     const { method, uri, nextHop, headers, body } = outgoing;
     const srf = this.#srf;
     if (srf === undefined || !this.#connected) {
-      return Promise.reject(new SipCoreError('SIP_CORE_SEND_FAILED', 'There is no connection to the SIP engine.'));
+      return Promise.reject(lost());
     }
     const options = {
       method,
@@ -183,7 +182,7 @@ export class Drachtio {
       ...(body === undefined ? {} : { body }),
       ...(nextHop === undefined ? {} : { proxy: nextHop }),
     };
-    return new Promise((resolve, reject) => {
+    return this.#await((resolve, reject) => {
       srf.request(uri, options, (error, request) => {
         if (error || request === undefined) {
           reject(new SipCoreError('SIP_CORE_SEND_FAILED', `The SIP engine did not send ${method}: ${String(error)}`));
@@ -210,7 +209,25 @@ export class Drachtio {
     } catch {
       // Already disconnected.
     }
+    this.#lose();
+  }
+
+  #lose(): void {
     this.#connected = false;
+    for (const fail of this.#waiting) fail(lost());
+    this.#waiting.clear();
+  }
+
+  /** A promise that also ends when the connection does. */
+  #await<T>(start: (resolve: (value: T) => void, reject: (error: SipCoreError) => void) => void): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#waiting.add(reject);
+      const settled = (): boolean => this.#waiting.delete(reject);
+      start(
+        (value) => settled() && resolve(value),
+        (error) => settled() && reject(error),
+      );
+    });
   }
 
   #take(request: RawRequest, response: RawResponse): void {
@@ -224,27 +241,33 @@ export class Drachtio {
     };
     this.#options.onRequest(incoming).catch((error: unknown) => {
       this.#options.onError(error, `${request.method} request`);
-      if (!response.finalResponseSent) response.send(500, undefined, {}, () => undefined);
+      // When even this cannot be sent there is nobody left to tell.
+      if (!response.finalResponseSent) incoming.answer({ status: 500 }).catch(() => undefined);
     });
   }
 
   #answer(response: RawResponse, { status, reason, headers, body }: Answer, hop: Hop): Promise<SipMessage> {
-    const sendable = SENDABLE.test(String(status)) ? status : Math.floor(status / 100) * 100;
     const content = { ...(headers === undefined ? {} : { headers }), ...(body === undefined ? {} : { body }) };
-    return new Promise((resolve, reject) => {
-      response.send(sendable, reason, content, (error, message) => {
+    return this.#await((resolve, reject) => {
+      const sent = (error: unknown, message?: SipMessage): void => {
         if (error || message === undefined) {
           reject(new SipCoreError('SIP_CORE_SEND_FAILED', `The SIP engine did not send ${status}: ${String(error)}`));
           return;
         }
         this.#options.tell('sent', hop, message.raw);
         resolve(message);
-      });
+      };
+      try {
+        response.send(status, reason, content, sent);
+      } catch {
+        // drachtio-srf knows a list of statuses; another one leaves as its class's general one (RFC 3261 8.1.3.2).
+        response.send(Math.floor(status / 100) * 100, reason, content, sent);
+      }
     });
   }
 
   #proxy(request: RawRequest, destination: string, headers: Headers, to: Hop): Promise<number | undefined> {
-    return new Promise((resolve, reject) => {
+    return this.#await((resolve, reject) => {
       request.proxy({ destination: [destination], remainInDialog: true, headers }, (error, results) => {
         if (error || results === undefined) {
           reject(

@@ -165,8 +165,9 @@ class SipCore implements Actor {
   }
 
   async stop(): Promise<void> {
-    await this.#registrar.stop();
     this.#drachtio.close();
+    await this.#registrar.stop();
+    await this.#thirdParty.idle();
   }
 
   async #take(incoming: Incoming): Promise<void> {
