@@ -71,7 +71,7 @@ export function signWithHs(HS: Uint8Array, key: EccsiKey, message: Uint8Array): 
  */
 export class EccsiVerifier {
   readonly #capacity: number;
-  readonly #known = new Map<string, Sender>();
+  readonly #known = new Map<string, KeyObject>();
 
   /** `capacity`: how many senders are remembered, about 1 kB each. */
   constructor(capacity = 4096) {
@@ -87,10 +87,14 @@ export class EccsiVerifier {
     // ECDSA compares J_x modulo q and RFC 6507 modulo p: in the 1 case in 2^32 where that could differ, the reference decides.
     const rInteger = toInteger(r);
     if (rInteger >= ORDER || rInteger < P_MINUS_Q) return eccsiVerify(kpak, id, message, signature);
-    const sender = this.#sender(kpak, id, signature.slice(64));
-    if (sender === undefined) return false;
+    const pvt = signature.slice(64);
+    const HS = hashHs(kpak, id, pvt); // it binds KPAK, ID and PVT, so it names the sender
+    const Y = this.#known.get(toHex(HS)) ?? verificationKey(kpak, id, pvt);
+    if (Y === undefined) return false;
     const ecdsa = concat(r, toOctets(invertModulo(s, ORDER), 32));
-    return verify('sha256', concat(sender.HS, r, message), { key: sender.Y, dsaEncoding: 'ieee-p1363' }, ecdsa);
+    const valid = verify('sha256', concat(HS, r, message), { key: Y, dsaEncoding: 'ieee-p1363' }, ecdsa);
+    if (valid) this.#remember(toHex(HS), Y);
+    return valid;
   }
 
   /** How many senders are remembered at the moment. */
@@ -98,20 +102,11 @@ export class EccsiVerifier {
     return this.#known.size;
   }
 
-  #sender(kpak: Uint8Array, id: Uint8Array, pvt: Uint8Array): Sender | undefined {
-    const HS = hashHs(kpak, id, pvt);
-    const name = toHex(HS); // HS binds KPAK, ID and PVT
-    let sender = this.#known.get(name);
-    if (sender === undefined) {
-      const Y = nativeVerificationPoint(kpak, id, pvt);
-      if (Y === undefined) return undefined;
-      sender = { HS, Y: publicKey(Y.toBytes(false)) };
-    } else {
-      this.#known.delete(name);
-    }
-    this.#known.set(name, sender);
+  /** Only senders that have signed: forged tokens must not push others out. */
+  #remember(name: string, Y: KeyObject): void {
+    this.#known.delete(name);
+    this.#known.set(name, Y);
     if (this.#known.size > this.#capacity) this.#known.delete(this.#known.keys().next().value!);
-    return sender;
   }
 }
 
@@ -158,16 +153,14 @@ function publicOf(k: Uint8Array): Uint8Array {
 
 const EVEN_Y = Uint8Array.of(2);
 
-interface Sender {
-  readonly HS: Uint8Array;
-  readonly Y: KeyObject;
-}
-
 /** SubjectPublicKeyInfo of a P-256 point up to the point itself (RFC 5480). */
 const SPKI_P256 = Buffer.from('3059301306072a8648ce3d020106082a8648ce3d030107034200', 'hex');
 
-function publicKey(point: Uint8Array): KeyObject {
-  return createPublicKey({ key: Buffer.concat([SPKI_P256, point]), format: 'der', type: 'spki' });
+/** Y as OpenSSL wants it; undefined when there is none. */
+function verificationKey(kpak: Uint8Array, id: Uint8Array, pvt: Uint8Array): KeyObject | undefined {
+  const Y = nativeVerificationPoint(kpak, id, pvt);
+  if (Y === undefined) return undefined;
+  return createPublicKey({ key: Buffer.concat([SPKI_P256, Y.toBytes(false)]), format: 'der', type: 'spki' });
 }
 
 const P256_P = 2n ** 256n - 2n ** 224n + 2n ** 192n + 2n ** 96n - 1n;

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { KmsTable, PairingTable, SakkeArithmetic } from './arithmetic.ts';
+import { IbcError } from './errors.ts';
 import { type Decapsulated, decapsulate, encapsulate, extractRsk, validateRsk } from './sakke.ts';
 
 /**
@@ -64,8 +65,14 @@ export class LocalSakkeEngine implements SakkeEngine {
 
   async validateRsk(zT: Uint8Array, id: Uint8Array, rsk: Uint8Array): Promise<boolean> {
     const kms = this.#kms(zT);
-    if (!this.#arithmetic.isInSubgroup(rsk)) return false;
-    const valid = validateRsk(this.#arithmetic, kms, id, this.#pairing(rsk));
+    let table: PairingTable;
+    try {
+      table = this.#pairing(rsk);
+    } catch (error) {
+      if (error instanceof IbcError && error.code === 'bad-point') return false; // not of order q
+      throw error;
+    }
+    const valid = validateRsk(this.#arithmetic, kms, id, table);
     if (!valid) await this.forget(rsk);
     return valid;
   }

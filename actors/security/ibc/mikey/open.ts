@@ -62,7 +62,7 @@ export interface OpenedMessage {
 const DEFAULT_WINDOW = 5 * 60_000;
 
 /**
- * Verifies and opens an I_MESSAGE, cheapest check first: form, time, sender's identity, signature, replay, receiver, SAKKE.
+ * Verifies and opens an I_MESSAGE, cheapest check first: form, time, sender's identity, signature, receiver, replay, SAKKE.
  * Throws `message-malformed`, `message-unsupported`, `message-too-old`, `message-in-future`, `certificate-mismatch`,
  * `wrong-sender`, `signature-invalid`, `message-replayed`, `wrong-receiver`, `no-key-set`, and what `decapsulate` throws.
  */
@@ -83,12 +83,17 @@ export async function openIMessage(octets: Uint8Array, options: OpenOptions): Pr
   if (verifySender(octets, message, fields.sign.signature, sentAt, options) === 'without-header') {
     report('sign-header-not-covered');
   }
+  const keySets = receiverKeySets(message, sentAt, options);
   const digest = createHash('sha256').update(octets).digest('hex');
   if (!(await options.replayCache.admit(digest, sentAt, sentAt + window, options.now))) {
     throw new IbcError('message-replayed', 'this I_MESSAGE was accepted before; the sender must seal a fresh one');
   }
-  const keySets = receiverKeySets(message, sentAt, options);
-  const { ssv, maskForm, keySet } = await decapsulateWithAny(keySets, fields.sakke.sed, options);
+  const { ssv, maskForm, keySet } = await decapsulateWithAny(keySets, fields.sakke.sed, options).catch(
+    async (error: unknown) => {
+      await options.replayCache.withdraw(digest);
+      throw error;
+    },
+  );
   if (maskForm === 'stripped') report('stripped-mask');
   return {
     ssv,

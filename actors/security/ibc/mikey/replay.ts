@@ -9,6 +9,9 @@ export interface ReplayCache {
    * timestamp check alone refuses it, both in milliseconds since 1970.
    */
   admit(digest: string, sentAt: number, expiresAt: number, now: number): boolean | Promise<boolean>;
+
+  /** Takes back an admission: the message could not be opened this time, and may be tried again. */
+  withdraw(digest: string): void | Promise<void>;
 }
 
 /**
@@ -34,6 +37,10 @@ export class MemoryReplayCache implements ReplayCache {
     if (sentAt <= this.#floor) return false;
     this.#seen.set(digest, { sentAt, expiresAt });
     return true;
+  }
+
+  withdraw(digest: string): void {
+    this.#seen.delete(digest);
   }
 
   #makeRoom(now: number): void {

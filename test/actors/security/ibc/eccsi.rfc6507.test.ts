@@ -205,10 +205,13 @@ describe('ECCSI, RFC 6507', () => {
       expect(verifier.size).to.equal(2);
     });
 
-    it('a forged PVT is not remembered', () => {
+    it('a sender whose signature does not verify is not remembered', () => {
       const verifier = new EccsiVerifier();
+      expect(verifier.verify(kpak, id, flip(message, 0), signature)).to.equal(false);
       expect(verifier.verify(kpak, id, message, flip(signature, 128))).to.equal(false);
       expect(verifier.size).to.equal(0);
+      expect(verifier.verify(kpak, id, message, signature)).to.equal(true);
+      expect(verifier.size).to.equal(1);
     });
   });
 

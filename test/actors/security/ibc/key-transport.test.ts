@@ -169,7 +169,10 @@ describe('A 256-bit key in an I_MESSAGE (RFC 6509, RFC 3830 section 6.2)', () =>
   });
 
   it('an RSK of somebody else under the right UID: SAKKE TEST fails', async () => {
-    await refused('sakke-test-failed', await seal(), { keySets: [{ ...alice, rsk: bob.rsk }] });
+    const octets = await seal();
+    const shared = options({ keySets: [{ ...alice, rsk: bob.rsk }] });
+    await refused('sakke-test-failed', octets, shared);
+    await openKey(octets, { ...shared, keySets: [alice] }); // what was not opened is not a replay
   });
 
   it('neighbouring key periods are accepted, farther ones are not', async () => {
@@ -203,7 +206,12 @@ describe('A 256-bit key in an I_MESSAGE (RFC 6509, RFC 3830 section 6.2)', () =>
 
   it('no key set of the message’s period: says so', async () => {
     const older = await extractKeySet(engine, master, certificate, ALICE, period - 1);
-    await refused('no-key-set', await seal(), { keySets: [older] });
+    const octets = await seal();
+    const shared = options({ keySets: [older] });
+    await refused('no-key-set', octets, shared);
+    expect((await openKey(octets, { ...shared, keySets: [older, alice] })).keyPeriodNo, 'once it is held').to.equal(
+      period,
+    );
   });
 
   it('keys and Key IDs of another length are refused when sealing', async () => {
