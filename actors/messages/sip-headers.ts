@@ -77,12 +77,12 @@ export function splitValues(value: string): string[] {
 
 /** Value of a header parameter outside the angle brackets, unquoted; undefined when it is not there. */
 export function parameterOf(value: string, name: string): string | undefined {
-  const tail = value.includes('>')
-    ? value.slice(value.lastIndexOf('>') + 1)
-    : value.slice(value.indexOf(';') + 1 || value.length);
-  for (const piece of tail.split(';')) {
-    const [key, ...rest] = piece.split('=');
-    if (key?.trim().toLowerCase() === name.toLowerCase()) return rest.join('=').trim().replace(/^"|"$/g, '');
+  const address = /^(?:[^"<]|"(?:[^"\\]|\\.)*")*<[^>]*>/.exec(value)?.[0] ?? value.split(';', 1)[0]!;
+  const parameter = /;\s*([^\s=;]+)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|([^;]*)))?/y;
+  parameter.lastIndex = address.length;
+  for (let at = parameter.exec(value); at !== null; at = parameter.exec(value)) {
+    const [, key, quoted, plain] = at;
+    if (key!.toLowerCase() === name.toLowerCase()) return quoted?.replace(/\\(.)/g, '$1') ?? (plain ?? '').trim();
   }
   return undefined;
 }

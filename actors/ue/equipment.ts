@@ -324,7 +324,6 @@ export class UserEquipment {
       access,
       homeDomain,
       expires: expires ?? DEFAULT_EXPIRES,
-      instanceId: this.#instanceId,
       autoRefresh: autoRefresh ?? true,
       clock: this.#ctx.clock,
       log: this.#ctx.log,

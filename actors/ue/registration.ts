@@ -52,8 +52,6 @@ export interface RegistrationOptions {
   readonly homeDomain: string;
   /** What the UE asks for, seconds (TS 24.229 5.1.1.2.1: 600,000). */
   readonly expires: number;
-  /** `urn:uuid:` of the device (RFC 5626). */
-  readonly instanceId: string;
   /** Whether the UE refreshes by itself in time. */
   readonly autoRefresh: boolean;
   readonly clock: Clock;
@@ -190,8 +188,8 @@ export class Registration {
   }
 
   #send(expires: number, credentials: Credentials, deviations: readonly Deviation[]): Promise<SipResponse> {
-    const { access, homeDomain, instanceId, usim } = this.#options;
-    const contact = `<${access.contact}>;${CONTACT_FEATURES};+sip.instance="<${instanceId}>";expires=${expires}`;
+    const { access, homeDomain, usim } = this.#options;
+    const contact = `<${access.contact}>;${CONTACT_FEATURES};expires=${expires}`;
     const headers: MimeHeader[] = [
       ['Contact', contact],
       ['Expires', String(expires)],

@@ -44,6 +44,8 @@ describe('SIP header values (RFC 3261, TS 24.379 7.2.2)', () => {
     expect(parameterOf('<sip:a@b;expires=1>;Expires="60"', 'expires')).to.equal('60');
     expect(parameterOf('<sip:a@b;expires=1>', 'expires')).to.equal(undefined);
     expect(parameterOf('sip:a@b;expires=5', 'expires')).to.equal('5');
+    expect(parameterOf('<sip:a@b>;+sip.instance="<urn:uuid:1>;x";q ;expires=7', 'expires')).to.equal('7');
+    expect(parameterOf('<sip:a@b>;+sip.instance="<urn:uuid:1>;x"', '+sip.instance')).to.equal('<urn:uuid:1>;x');
   });
 
   it('compares identities by scheme and host without case, user with case', () => {
