@@ -98,7 +98,7 @@ class AccessNetwork implements Actor {
     });
     const address = server.address();
     const port = typeof address === 'object' ? address?.port : undefined;
-    this.#endpoints = { lte: `${this.#context.host}:${port}` };
+    this.#endpoints = { lte: `tcp://${this.#context.host}:${port}` };
     return this.#endpoints;
   }
 
@@ -160,7 +160,7 @@ function text(value: JsonObject[string] | undefined, name: string): string {
 }
 
 /**
- * Makes the access network. Endpoint: `lte` (`host:port`). Needs of its peers: the SIP core's `wss`.
+ * Makes the access network. Endpoint: `lte` (`tcp://host:port`). Needs of its peers: the SIP core's `wss`.
  * SQNs are kept in `context.stateFolder` when there is one.
  */
 export function createAccessNetwork(config: AccessNetworkConfig, context: ActorContext): Actor {

@@ -14,7 +14,7 @@ export interface SipCoreConfig {
   readonly sip2?: string;
   /** Host names of application servers and where they are, as DNS would tell; else the `mcptt-as` peer is meant. */
   readonly hosts?: Readonly<Record<string, string>>;
-  /** Host name under which others reach this actor, instead of the address that the engine names (containers). */
+  /** Host name in the `wss` and `ws` endpoints, instead of the address that the engine names (containers, certificates). */
   readonly publicHost?: string;
   /** Shortest registration in seconds, default 60; shorter ones get 423 with Min-Expires. */
   readonly minExpires?: number;

@@ -136,11 +136,11 @@ class SipCore implements Actor {
       throw new SipCoreError('SIP_CORE_NO_LISTENER', 'The SIP engine has no TCP listener; SIP-2 needs one.');
     }
     this.#sip2 = sip2;
-    // Of several TCP listeners the one that others are told is SIP-2's.
-    const endpoints: Record<string, string> = { tcp: this.#public(sip2) };
+    const endpoints: Record<string, string> = { sip2: sipUri(sip2, 'tcp') };
     for (const [protocol, address] of listeners) {
+      if (address === sip2 && protocol === 'tcp') continue;
       const web = protocol === 'ws' || protocol === 'wss';
-      endpoints[protocol] ??= `${web ? `${protocol}://` : ''}${this.#public(address)}`;
+      endpoints[protocol] ??= web ? `${protocol}://${this.#public(address)}` : sipUri(address, protocol);
     }
     this.#endpoints = endpoints;
     return endpoints;
@@ -186,7 +186,7 @@ class SipCore implements Actor {
     return request.receivedOn === this.#sip2 && request.protocol === 'tcp' ? SIP_2 : SIP_1;
   }
 
-  /** `host:port` as others shall use it. */
+  /** `host:port` as a WebSocket client shall use it; SIP stacks are given numeric hosts. */
   #public(hostport: string): string {
     const { publicHost } = this.#config;
     return publicHost === undefined ? hostport : `${publicHost}${hostport.slice(hostport.lastIndexOf(':'))}`;
@@ -202,11 +202,14 @@ class SipCore implements Actor {
   }
 }
 
-/** SIP URI of a peer that names `tcp`, `tls` or `udp` as `host:port` or as a whole URI. */
+const sipUri = (hostport: string, protocol: string): string => `sip:${hostport};transport=${protocol}`;
+
+/** SIP URI of a peer that names one of its SIP endpoints as a URI or as `host:port`. */
 function nextHopOf(endpoints: Endpoints | undefined): string | undefined {
-  for (const protocol of ['tcp', 'tls', 'udp']) {
-    const endpoint = endpoints?.[protocol];
-    if (endpoint !== undefined) return /^sips?:/.test(endpoint) ? endpoint : `sip:${endpoint};transport=${protocol}`;
+  for (const name of ['sip2', 'tcp', 'tls', 'udp']) {
+    const endpoint = endpoints?.[name];
+    if (endpoint !== undefined)
+      return /^sips?:/.test(endpoint) ? endpoint : sipUri(endpoint, name === 'sip2' ? 'tcp' : name);
   }
   return undefined;
 }
@@ -219,8 +222,8 @@ function text(value: Json | undefined, name: string): string {
 const asJson = (value: object): JsonObject => JSON.parse(JSON.stringify(value)) as JsonObject;
 
 /**
- * Makes the SIP core. Endpoints: `wss` and `ws` as URLs, `udp` and `tls` as `host:port`, and `tcp`, the address for the
- * MCPTT server (SIP-2). Needs of its peers: the MCPTT server's `tcp` (or `tls`, `udp`).
+ * Makes the SIP core. Endpoints: `wss` and `ws` as URLs, `udp`, `tcp` and `tls` as SIP URIs, and `sip2`, the SIP URI for
+ * the MCPTT server. Needs of its peers: the MCPTT server's `sip2` (or `tcp`, `tls`, `udp`).
  */
 export function createSipCore(config: SipCoreConfig, context: ActorContext): Actor {
   return new SipCore(config, context);

@@ -65,7 +65,7 @@ export class AttachError extends Error {
 
 export interface AttachOptions {
   readonly usim: Usim;
-  /** `host:port`, the access network's `lte` endpoint. */
+  /** `tcp://host:port`, the access network's `lte` endpoint. */
   readonly network: string;
   /** What a real UE hears broadcast. Default: the IMSI's MCC and a two-digit MNC. */
   readonly servingNetwork?: { readonly mcc: string; readonly mnc: string };
@@ -127,7 +127,7 @@ export class EpsAttachment {
     const { imsi } = options.usim;
     const { mcc, mnc } = options.servingNetwork ?? { mcc: imsi.slice(0, 3), mnc: imsi.slice(3, 5) };
     this.#plmn = servingNetworkId(mcc, mnc);
-    const { hostname, port } = new URL(`tcp://${options.network}`);
+    const { hostname, port } = new URL(options.network);
     this.#link = new NasLink(connect(Number(port), hostname), {
       timers: options.clock,
       onPdu: (direction, bytes) =>

@@ -85,7 +85,7 @@ const failure = async (promise: Promise<unknown>): Promise<{ code?: string; deta
 
 /** A UE below the one under test: it says what the test tells it. */
 function rawUe(bench: Bench): NasLink {
-  const { hostname, port } = new URL(`tcp://${bench.lte}`);
+  const { hostname, port } = new URL(bench.lte);
   const link = new NasLink(connect(Number(port), hostname), { timers: systemClock, onPdu: () => {} });
   opened.push(() => link.close());
   return link;
@@ -271,10 +271,10 @@ describe('TS 24.301 and TS 33.401: EPS attach (step 0)', () => {
     const silent: Server = createServer((socket) => opened.push(() => socket.destroy()));
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
     opened.push(() => silent.close());
-    const lte = `127.0.0.1:${(silent.address() as AddressInfo).port}`;
+    const lte = `tcp://127.0.0.1:${(silent.address() as AddressInfo).port}`;
     const bench = { lte, atUe: [] } as unknown as Bench;
     expect(await failure(attachUe(bench, new Usim(card), { guardMs: 30 }))).to.include({ code: 'ATTACH_TIMEOUT' });
-    const nobody = { ...bench, lte: '127.0.0.1:1' };
+    const nobody = { ...bench, lte: 'tcp://127.0.0.1:1' };
     expect(await failure(attachUe(nobody))).to.include({ code: 'ATTACH_CONNECTION_LOST' });
   });
 

@@ -93,7 +93,7 @@ export async function startBench(
     context,
   );
   await core.start();
-  await core.connect({ 'mcptt-as': { tcp: `127.0.0.1:${server.port}` } });
+  await core.connect({ 'mcptt-as': { sip2: `sip:127.0.0.1:${server.port};transport=tcp` } });
   const ports = { sip1: listen[0]!.port, sip2: listen[1]!.port };
   const ues: RawUe[] = [];
   return {
