@@ -14,7 +14,7 @@ export interface SakkeEngine {
   decapsulate(zT: Uint8Array, b: Uint8Array, rsk: Uint8Array, sed: Uint8Array): Promise<Decapsulated>;
   /** RSK of an identifier under the master secret z_T (RFC 6508 section 6.1.1), 257 octets. */
   extractRsk(masterSecret: Uint8Array, id: Uint8Array): Promise<Uint8Array>;
-  /** The receiver's check of its RSK (RFC 6508 section 6.1.2). Leaves the RSK's table warm when it is valid. */
+  /** The receiver's check of its RSK (RFC 6508 section 6.1.2). Leaves the RSK's table warm. */
   validateRsk(zT: Uint8Array, id: Uint8Array, rsk: Uint8Array): Promise<boolean>;
   /** True when Z_T is on the curve and of order q: asked once for each KMS certificate. */
   validatePublicKey(zT: Uint8Array): Promise<boolean>;
@@ -72,9 +72,7 @@ export class LocalSakkeEngine implements SakkeEngine {
       if (error instanceof IbcError && error.code === 'bad-point') return false; // not of order q
       throw error;
     }
-    const valid = validateRsk(this.#arithmetic, kms, id, table);
-    if (!valid) await this.forget(rsk);
-    return valid;
+    return validateRsk(this.#arithmetic, kms, id, table);
   }
 
   async validatePublicKey(zT: Uint8Array): Promise<boolean> {

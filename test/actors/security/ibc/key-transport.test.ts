@@ -5,10 +5,14 @@ import { LocalSakkeEngine } from '../../../../actors/security/ibc/engine.ts';
 import { IbcError, type IbcErrorCode } from '../../../../actors/security/ibc/errors.ts';
 import { extractKeySet, generateKms, type UserKeySet } from '../../../../actors/security/ibc/key-set.ts';
 import { openKey, sealKey } from '../../../../actors/security/ibc/key-transport.ts';
+import { buildIMessage, freshRand } from '../../../../actors/security/ibc/mikey/build.ts';
+import { sealKemac } from '../../../../actors/security/ibc/mikey/kemac.ts';
 import type { OpenOptions } from '../../../../actors/security/ibc/mikey/open.ts';
 import { parseMessage } from '../../../../actors/security/ibc/mikey/parse.ts';
 import { MemoryReplayCache } from '../../../../actors/security/ibc/mikey/replay.ts';
+import { toNtp } from '../../../../actors/security/ibc/mikey/timestamp.ts';
 import { fromHex, toHex } from '../../../../actors/security/ibc/octets.ts';
+import { generateSsv } from '../../../../actors/security/ibc/sakke.ts';
 import { createSigner, type IdentitySigner } from '../../../../actors/security/ibc/signer.ts';
 import { keyPeriodBounds, keyPeriodNoAt } from '../../../../actors/security/ibc/uid.ts';
 
@@ -153,6 +157,39 @@ describe('A 256-bit key in an I_MESSAGE (RFC 6509, RFC 3830 section 6.2)', () =>
       time: NOW,
     });
     await refused('signature-invalid', octets);
+  });
+
+  it('a KEMAC of another sender, or of a key with another Key ID than the CSB ID: kemac-invalid', async () => {
+    const other: IdentitySigner = { ...sender, userUri: BOB }; // IDRi and signature are the KMS's, the KEMAC says Bob
+    await refused(
+      'kemac-invalid',
+      await sealKey({ engine, key: KEY, keyId: KEY_ID, sender: other, receiverUri: ALICE, certificate, time: NOW }),
+    );
+    const ssv = generateSsv();
+    const context = { ssv, csbId: KEY_ID, rand: freshRand(), timestamp: toNtp(NOW) };
+    const contents = [
+      { senderUri: KMS, key: KEY, keyId: fromHex('f7654321') },
+      { senderUri: KMS, key: KEY.subarray(0, 16), keyId: KEY_ID },
+      { senderUri: KMS, key: KEY, keyId: KEY_ID },
+    ];
+    const messages = await Promise.all(
+      contents.map(async (content) =>
+        buildIMessage(
+          {
+            ...context,
+            receiverUid: alice.uid,
+            senderKmsUri: certificate.kmsUri,
+            receiverKmsUri: certificate.kmsUri,
+            sed: await engine.encapsulate(certificate.pubEncKey, alice.uid, ssv),
+            more: (next) => sealKemac(context, content, next),
+          },
+          sender,
+        ),
+      ),
+    );
+    await refused('kemac-invalid', messages[0]!);
+    await refused('kemac-invalid', messages[1]!);
+    expect((await openKey(messages[2]!, options())).senderUri, 'the right one').to.equal(KMS);
   });
 
   it('another KMS: certificate-mismatch by name, signature-invalid by key', async () => {

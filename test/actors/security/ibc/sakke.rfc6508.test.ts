@@ -14,6 +14,7 @@ import {
   sakkePublicKey,
   validateRsk,
 } from '../../../../actors/security/ibc/sakke.ts';
+import { SeededRandom } from './differential.ts';
 import { keySetOf, vector, vectorsOf } from './vectors.ts';
 
 const appendix = vector('RFC6508 Appendix A');
@@ -223,6 +224,33 @@ for (const [name, create] of Object.entries(backends)) {
       expect(codeOf(() => encapsulate(arithmetic, kms, b, ssv.subarray(1)))).to.equal('bad-length');
       expect(codeOf(() => encapsulate(arithmetic, kms, new Uint8Array(), ssv))).to.equal('bad-identity');
       expect(codeOf(() => encapsulate(arithmetic, kms, new Uint8Array(129), ssv))).to.equal('bad-identity');
+    });
+
+    it('only points of order q have a table: others of the curve, and of orders 2 and 4, have none', () => {
+      const random = new SeededRandom('points of other orders');
+      const order2 = concat(Uint8Array.of(4), new Uint8Array(256));
+      const others = [order2];
+      while (others.length < 4) {
+        const point = random.curvePoint();
+        if (!arithmetic.isInSubgroup(point)) others.push(point);
+      }
+      for (const point of others) {
+        expect(arithmetic.isOnCurve(point)).to.equal(true);
+        expect(codeOf(() => arithmetic.preparePairing(point))).to.equal('bad-point');
+        expect(codeOf(() => arithmetic.pair(point, ZT))).to.equal('bad-point');
+      }
+    });
+
+    it('sums whose terms are equal or opposite: Z_T = P makes [r]([b]P + Z_T) = [r(b + 1)]P', () => {
+      const P = arithmetic.mulBase(Uint8Array.of(1));
+      const table = arithmetic.prepareKms(P);
+      const r = appendix.hex('r');
+      const twice = toOctets((2n * appendix.integer('r')) % SAKKE_Q, 128);
+      const doubled = arithmetic.encapsulationPoint(table, Uint8Array.of(1), r);
+      expect(toHex(doubled)).to.equal(toHex(arithmetic.mulBase(twice)));
+      const minusOne = toOctets(SAKKE_Q - 1n, 128);
+      expect(codeOf(() => arithmetic.encapsulationPoint(table, minusOne, r))).to.equal('point-at-infinity');
+      table.dispose();
     });
 
     it('handles work no more after dispose', () => {
