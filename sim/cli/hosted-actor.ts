@@ -11,7 +11,16 @@ import { ShiftedClock } from '../control/shifted-clock.ts';
 import type { MessageRecord } from '../trace/record.ts';
 import { createRecorder } from '../trace/recorder.ts';
 import { launch, type Place, stateFolderOf } from './launch.ts';
-import { hostPort, loadTls, loadTopology, numeric, peersOf, type Topology, type TopologyActor } from './topology.ts';
+import {
+  hostPort,
+  listenAt,
+  loadTls,
+  loadTopology,
+  numeric,
+  peersOf,
+  type Topology,
+  type TopologyActor,
+} from './topology.ts';
 import { UsageError } from './usage-error.ts';
 
 export interface HostedActor {
@@ -56,32 +65,38 @@ const NEEDS: Readonly<Record<ActorKind, Partial<Record<ActorKind, readonly strin
 /** Starts the actor; it listens when this resolves, and is `ready` once its peers answer. */
 export async function hostActor(options: HostOptions): Promise<HostedActor> {
   const { folder, name, log } = options;
-  const topology = loadTopology(folder);
+  const patience = options.peerWait ?? PEER_WAIT;
+  const topology = await answered('init has not made the topology folder', patience, () => loadTopology(folder));
   const own = topology.actors[name];
   if (own === undefined)
     throw new UsageError(
       `there is no actor '${name}' in ${folder}; it has: ${Object.keys(topology.actors).join(', ')}`,
     );
-  const tls = loadTls(folder, name);
+  const tls = await answered('init has made no certificate', patience, () => loadTls(folder, name));
   const clock = new ShiftedClock();
   const early: MessageRecord[] = [];
   let deliver = (record: MessageRecord): void => void early.push(record);
   const report = createRecorder({ actor: name, clock, sink: (record) => deliver(record) });
   const stateFolder = stateFolderOf(folder, name);
-  const launched = await launch(await placeOf(folder, name, own), loadFixtures(options.fixtures), {
-    report,
-    clock,
-    log,
-    tls,
-    stateFolder,
-  });
+  const controlAt = hostPort(
+    await answered(`${name} cannot tell where to listen`, patience, () => listenAt(own, 'control')),
+  );
+  const launched = await launch(
+    await answered(`${name} cannot tell where to listen`, patience, () => placeOf(folder, name, own)),
+    loadFixtures(options.fixtures),
+    {
+      report,
+      clock,
+      log,
+      tls,
+      stateFolder,
+    },
+  );
   let waiting: readonly string[] = Object.keys(NEEDS[own.kind]);
-  const { host, port } = hostPort(own.control);
   const control = new ControlServer({
     actor: launched.actor,
     tls,
-    host: (await numeric(host)).replace(/^\[|\]$/g, ''),
-    port,
+    ...controlAt,
     clock,
     waitingFor: () => waiting,
   });
@@ -90,7 +105,7 @@ export async function hostActor(options: HostOptions): Promise<HostedActor> {
   await control.start();
   const stopped = new AbortController();
   const ready = (async () => {
-    const peers = await meetPeers(topology, name, own, options.peerWait ?? PEER_WAIT, stopped.signal, (names) => {
+    const peers = await meetPeers(topology, name, own, patience, stopped.signal, (names) => {
       waiting = names;
     });
     await launched.actor.connect(peers);
@@ -109,12 +124,22 @@ export async function hostActor(options: HostOptions): Promise<HostedActor> {
   };
 }
 
+/** Asks until there is an answer; what is made by another process may not be there yet. */
+async function answered<T>(problem: string, waitMs: number, ask: () => Promise<T> | T): Promise<T> {
+  const end = Date.now() + waitMs;
+  for (;;) {
+    try {
+      return await ask();
+    } catch (cause) {
+      if (Date.now() > end) throw new PeerMissing(`${problem} after ${waitMs} ms: ${(cause as Error).message}`);
+      await setTimeout(PROBE_EVERY);
+    }
+  }
+}
+
 async function placeOf(folder: string, name: string, own: TopologyActor): Promise<Place> {
   const listen = await Promise.all(
-    Object.entries(own.endpoints).map(async ([endpoint, at]) => {
-      const { host, port } = hostPort(at);
-      return [endpoint, `${await numeric(host)}:${port}`] as const;
-    }),
+    Object.keys(own.endpoints).map(async (endpoint) => [endpoint, await listenAt(own, endpoint)] as const),
   );
   const https = own.endpoints.https ?? own.endpoints.wss;
   return {

@@ -78,31 +78,34 @@ async function loopback(): Promise<Topology> {
   return topology((_actor, _endpoint) => at(), at);
 }
 
-/**
- * Hosts are `<actor>.<network>`: the alias of that container on that network (docker-compose.yml), so that an actor
- * listens to each peer on the network that they share and on no other.
- */
+/** On which network each container's endpoint is, told by the one peer that it shares that network with (docker-compose.yml). */
+const FACING: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  'access-network': { lte: 'ue', control: 'runner' },
+  'sip-core': { wss: 'ue', udp: 'ue', sip2: 'mcptt-as', control: 'runner' },
+  'mcptt-as': { sip2: 'sip-core', https: 'kms', control: 'runner' },
+  // UEs, KMS and MCPTT server come to the IdM from a network each, UEs and the MCPTT server so to the KMS: https is all they offer.
+  idm: { https: '*', control: 'runner' },
+  kms: { https: '*', control: 'runner' },
+  ue: { control: 'runner' },
+  'ue-b': { control: 'runner' },
+};
+
+const CONTAINER_PORTS: Readonly<Record<string, number>> = { lte: 4000, wss: 5081, udp: 5060, sip2: 5060, https: 8443 };
+
+/** Hosts are the service names of docker-compose.yml. */
 function containers(drachtio: boolean): Topology {
-  const networks: Readonly<Record<string, string>> = {
-    lte: 'lte',
-    wss: 'sip-1',
-    udp: 'sip-1',
-    sip2: 'sip-2',
-    https: 'http-1',
-  };
-  const ports: Readonly<Record<string, number>> = { lte: 4000, wss: 5081, udp: 5060, sip2: 5060, https: 8443 };
   const made = topology(
-    (actor, endpoint) => `${actor}.${actor === 'idm' ? 'csc-1' : networks[endpoint]}:${ports[endpoint]}`,
-    (actor) => `${actor}.control:9000`,
+    (actor, endpoint) => `${actor}:${CONTAINER_PORTS[endpoint]}`,
+    (actor) => `${actor}:9000`,
   );
-  if (!drachtio) return made;
-  const withServer = (actor: TopologyActor, name: string): TopologyActor =>
-    actor.kind === 'sip-core' || actor.kind === 'mcptt-as'
-      ? { ...actor, drachtio: `${name}-drachtio.sip-2:9022` }
-      : actor;
-  return {
-    actors: Object.fromEntries(Object.entries(made.actors).map(([name, actor]) => [name, withServer(actor, name)])),
-  };
+  const placed = Object.entries(made.actors).map(([name, actor]) => {
+    const application = actor.kind === 'sip-core' || actor.kind === 'mcptt-as';
+    return [
+      name,
+      { ...actor, facing: FACING[name]!, ...(drachtio && application ? { drachtio: `${name}-drachtio:9022` } : {}) },
+    ];
+  });
+  return { actors: Object.fromEntries(placed) as Topology['actors'] };
 }
 
 function topology(at: (actor: string, endpoint: string) => string, control: (actor: string) => string): Topology {

@@ -10,6 +10,7 @@
  * ```
  */
 
+import { createSocket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
@@ -24,6 +25,11 @@ export interface TopologyActor {
   readonly endpoints: Endpoints;
   /** `host:port` of its control interface. */
   readonly control: string;
+  /**
+   * Endpoint name (or `control`) → host of the peer that it faces: the actor listens at its address on the network that it
+   * shares with that peer, and on no other; `*` = on all. Absent = at the address of the endpoint's own host.
+   */
+  readonly facing?: Readonly<Record<string, string>>;
   /** UE: which subscriber's USIM it has. */
   readonly imsi?: string;
   /** SIP applications: `host:port` of a drachtio-server's control port; absent = the embedded engine. */
@@ -113,4 +119,27 @@ export async function numeric(host: string): Promise<string> {
   if (isIP(host) === 4) return host;
   const address = isIP(host) === 6 ? host : (await lookup(host, { verbatim: false })).address;
   return isIP(address) === 6 ? `[${address}]` : address;
+}
+
+/** Numeric `host:port` at which the actor is to listen for `endpoint`. Rejects while the DNS does not know the peer it faces. */
+export async function listenAt(actor: TopologyActor, endpoint: string): Promise<string> {
+  const { host, port } = hostPort(endpoint === 'control' ? actor.control : actor.endpoints[endpoint]!);
+  const peer = actor.facing?.[endpoint];
+  if (peer === '*') return `0.0.0.0:${port}`;
+  return `${peer === undefined ? await numeric(host) : await addressFacing(peer)}:${port}`;
+}
+
+/** This machine's address on the way to `host`: what a UDP socket that is connected there is bound to. Nothing is sent. */
+async function addressFacing(host: string): Promise<string> {
+  const address = await numeric(host);
+  const socket = createSocket('udp4');
+  try {
+    await new Promise<void>((resolve, reject) => {
+      socket.once('error', reject);
+      socket.connect(9, address, resolve);
+    });
+    return socket.address().address;
+  } finally {
+    socket.close();
+  }
 }
