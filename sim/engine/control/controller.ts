@@ -57,7 +57,7 @@ export class Controller implements ConnectionEvents {
           break;
         default:
           core.log('warn', `control: unknown verb "${verb.slice(0, 32)}"`);
-          app.close('unknown verb');
+          app.send(noLeader(id, tokens.length < 2 ? 'Invalid message format' : 'Unknown message type'));
       }
     } catch (error) {
       if (error instanceof EngineError && error.code === 'ERR_REQUEST_REFUSED') app.send(nokLeader(id, error.message));

@@ -1,5 +1,5 @@
 import type { AppConnection } from '../control/connection.ts';
-import { nokLeader, okLeader, proxyResponseLeader } from '../control/leaders.ts';
+import { nokLeader, noLeader, okLeader, proxyResponseLeader } from '../control/leaders.ts';
 import type { Core } from '../core/core.ts';
 import { metaOf } from '../core/incoming.ts';
 import type { Uas } from '../core/uas.ts';
@@ -23,6 +23,10 @@ export class ProxyCore {
   handle(app: AppConnection, tokens: readonly string[], text: SipMessage): void {
     const [messageId = '', , transactionId = '', remain, full, follow, forking, provisional = '', final = '', ...rest] =
       tokens;
+    if (tokens.length < 10) {
+      app.send(noLeader(messageId, 'Invalid proxy request: not enough information provided'));
+      return;
+    }
     const incoming = this.#uas.find(transactionId);
     if (incoming === undefined) {
       app.send(nokLeader(messageId, `Unknown transaction id: ${transactionId}`));
