@@ -1,0 +1,77 @@
+/**
+ * What the IdM remembers: logins, grants, codes, refresh tokens. A narrow interface, so that a shared store (Redis) can
+ * stand in for the one in memory; index entries are what its sets would be.
+ */
+import type { Clock } from '../../sim/engine/clock.ts';
+
+export interface StoredEntry {
+  readonly key: string;
+  readonly value: Readonly<Record<string, unknown>>;
+}
+
+export interface SessionStore {
+  /**
+   * Writes an entry, replacing one of the same key.
+   * @param indexes names under which it can be found or removed together with others
+   * @param lifetime milliseconds until it is forgotten
+   */
+  put(entry: StoredEntry, indexes: readonly string[], lifetime: number): Promise<void>;
+  get(key: string): Promise<StoredEntry | undefined>;
+  /** Entries of an index, oldest first. */
+  list(index: string): Promise<readonly StoredEntry[]>;
+  remove(key: string): Promise<void>;
+  removeAll(index: string): Promise<void>;
+}
+
+/** A testbed has a few users; whoever wants to fill its memory with logins loses the oldest. */
+const MOST_ENTRIES = 10_000;
+
+interface Held extends StoredEntry {
+  readonly indexes: readonly string[];
+  readonly expires: number;
+}
+
+/** A store that lives as long as its IdM. */
+export function memorySessionStore(clock: Clock): SessionStore {
+  const entries = new Map<string, Held>();
+  const members = new Map<string, Set<string>>();
+
+  const drop = (key: string): void => {
+    const held = entries.get(key);
+    if (held === undefined) return;
+    entries.delete(key);
+    for (const index of held.indexes) {
+      const keys = members.get(index);
+      keys?.delete(key);
+      if (keys?.size === 0) members.delete(index);
+    }
+  };
+  const live = (key: string): Held | undefined => {
+    const held = entries.get(key);
+    if (held === undefined || held.expires > clock.now()) return held;
+    drop(key);
+    return undefined;
+  };
+
+  return {
+    async put({ key, value }, indexes, lifetime) {
+      drop(key);
+      if (entries.size >= MOST_ENTRIES) {
+        for (const other of entries.keys()) live(other);
+        const oldest = entries.keys().next();
+        if (entries.size >= MOST_ENTRIES && oldest.done !== true) drop(oldest.value);
+      }
+      entries.set(key, { key, value: structuredClone(value), indexes, expires: clock.now() + lifetime });
+      for (const index of indexes) members.set(index, (members.get(index) ?? new Set()).add(key));
+    },
+    get: (key) => Promise.resolve(structuredClone(live(key))),
+    list: (index) =>
+      Promise.resolve([...(members.get(index) ?? [])].flatMap((key) => structuredClone(live(key)) ?? [])),
+    async remove(key) {
+      drop(key);
+    },
+    async removeAll(index) {
+      for (const key of [...(members.get(index) ?? [])]) drop(key);
+    },
+  };
+}
