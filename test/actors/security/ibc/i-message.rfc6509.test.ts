@@ -185,6 +185,11 @@ describe('MIKEY-SAKKE I_MESSAGE, RFC 6509, RFC 3830, RFC 6043', () => {
       timestamp[0] = 5; // another T follows
       const doubled = concat(octets.subarray(0, 10), timestamp, octets.subarray(10));
       expect(await codeOf(openIMessage(doubled, vendorOptions('Streamwide v5', source)))).to.equal('message-malformed');
+      const idr = payloads.find(({ kind }) => kind === 'idr')!;
+      const twoSenders = concat(octets.subarray(0, idr.offset), idr.octets, octets.subarray(idr.offset));
+      expect(await codeOf(openIMessage(twoSenders, vendorOptions('Streamwide v5', source)))).to.equal(
+        'message-malformed',
+      );
     });
   });
 

@@ -194,9 +194,9 @@ describe('A 256-bit key in an I_MESSAGE (RFC 6509, RFC 3830 section 6.2)', () =>
 
   it('another KMS: certificate-mismatch by name, signature-invalid by key', async () => {
     const other = generateKms({ ...certificate }, createBigintArithmetic());
-    await refused('certificate-mismatch', await seal(), {
-      certificate: { ...certificate, kmsUri: 'kms.elsewhere.example' },
-    });
+    const elsewhere = { ...certificate, kmsUri: 'kms.elsewhere.example' };
+    await refused('certificate-mismatch', await seal(), { senderCertificate: elsewhere });
+    await refused('certificate-mismatch', await seal(), { certificate: elsewhere, senderCertificate: certificate });
     await refused('signature-invalid', await seal(), {
       certificate: { ...certificate, pubAuthKey: other.certificate.pubAuthKey },
     });
