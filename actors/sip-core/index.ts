@@ -123,6 +123,10 @@ class SipCore implements Actor {
       subscriberOf,
       isKnown: (impu) => this.#byImpu.has(identityKey(impu)),
       resolve,
+      settled: async (impi) => {
+        await this.#registrar.settled(impi);
+        await this.#thirdParty.settled(impi);
+      },
       log,
     });
   }

@@ -14,6 +14,11 @@ export class KeyedQueue {
     return done;
   }
 
+  /** Resolves when what belongs to `key` by now has ended, however it ended. */
+  async settled(key: string): Promise<void> {
+    await this.#last.get(key)?.catch(() => undefined);
+  }
+
   /** Resolves when nothing is left to run. */
   async idle(): Promise<void> {
     while (this.#last.size > 0) await Promise.allSettled(this.#last.values());

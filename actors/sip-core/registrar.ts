@@ -83,7 +83,7 @@ export class Registrar {
       return;
     }
     const refuse = async (answer: Answer, why: string): Promise<void> => {
-      log.info({ impu: register.impu, status: answer.status, why }, 'REGISTER refused');
+      log.info({ impu: register.impu, status: answer.status, why }, 'REGISTER not accepted');
       await incoming.answer(answer);
     };
     if (identityKey(incoming.request.uri) !== identityKey(`sip:${homeDomain}`)) {
@@ -126,6 +126,11 @@ export class Registrar {
       }
       this.#options.onChange({ type: 'DE_REGISTRATION', registration, expires: 0 });
     });
+  }
+
+  /** Resolves when no registration of this subscriber is under way. */
+  settled(impi: string): Promise<void> {
+    return this.#queue.settled(impi);
   }
 
   /** Resolves when no registration is under way. */

@@ -25,6 +25,8 @@ export interface RoutingOptions {
   readonly isKnown: (impu: string) => boolean;
   /** Next hop of a server name; undefined when nobody knows where it is. */
   readonly resolve: (serverName: string) => string | undefined;
+  /** Resolves when a subscriber's registration has reached the application servers. */
+  readonly settled: (impi: string) => Promise<void>;
   readonly log: Log;
 }
 
@@ -80,9 +82,13 @@ export class Routing {
 
   /** A request that came over SIP-1. */
   async originate(incoming: Incoming): Promise<void> {
-    const { store, subscriberOf } = this.#options;
+    const { store, subscriberOf, settled } = this.#options;
     const { request } = incoming;
-    const registration = await store.byFlow(flowOf(request));
+    const flow = flowOf(request);
+    const registering = await store.byFlow(flow);
+    // A request close behind the 200 to REGISTER must not overtake the third-party REGISTER.
+    if (registering !== undefined) await settled(registering.impi);
+    const registration = await store.byFlow(flow);
     const subscriber = registration && subscriberOf(registration.impi);
     if (registration === undefined || subscriber === undefined) {
       await incoming.answer(refusal(403, 'no public user identity is registered over this connection'));

@@ -57,6 +57,11 @@ export class ThirdPartyRegistration {
     return this.#outcomes.get(impi) ?? [];
   }
 
+  /** Resolves when the servers have been told of this subscriber's changes so far. */
+  settled(impi: string): Promise<void> {
+    return this.#queue.settled(impi);
+  }
+
   /** Resolves when every server has answered or failed. */
   idle(): Promise<void> {
     return this.#queue.idle();

@@ -125,6 +125,25 @@ describe('TS 24.229 5.2.6.3 and 5.4.3.2: requests from a UE', () => {
     expect(bench.server.unread).to.equal(0);
   });
 
+  it('a request close behind the 200 to REGISTER does not overtake the third-party REGISTER', async () => {
+    bench = await startBench();
+    ue = await bench.ue();
+    let release = (): void => undefined;
+    bench.server.onRequest = (request) => {
+      if (!request.startLine.startsWith('REGISTER')) return response(request, '200 OK');
+      release = () => bench.server.send(response(request, '200 OK'));
+      return undefined;
+    };
+    await ue.register();
+    ue.peer.send(ue.request('MESSAGE', PSI));
+    expect((await bench.server.next('third-party REGISTER')).startLine).to.match(/^REGISTER/);
+    await until(() => bench.records.some((r) => Buffer.from(r.bytes).toString().startsWith('MESSAGE')), 'the MESSAGE');
+    expect(bench.server.unread).to.equal(0);
+    release();
+    expect((await bench.server.next('MESSAGE')).startLine).to.match(/^MESSAGE/);
+    expect((await ue.peer.next('the answer')).status).to.equal(200);
+  });
+
   it('OPTIONS to the core itself is answered by it', async () => {
     await start();
     const ok = await exchange(ue.request('OPTIONS', `sip:${DOMAIN}`));
