@@ -11,6 +11,7 @@ import { ShiftedClock } from '../control/shifted-clock.ts';
 import type { MessageRecord } from '../trace/record.ts';
 import { createRecorder } from '../trace/recorder.ts';
 import { launch, type Place, stateFolderOf } from './launch.ts';
+import { answered, PeerMissing, PROBE_EVERY } from './patience.ts';
 import {
   hostPort,
   listenAt,
@@ -30,16 +31,6 @@ export interface HostedActor {
   stop(): Promise<void>;
 }
 
-/** A peer that the actor cannot do without did not come in time. */
-export class PeerMissing extends Error {
-  readonly code = 'PEER_MISSING';
-
-  constructor(message: string) {
-    super(message);
-    this.name = 'PeerMissing';
-  }
-}
-
 export interface HostOptions {
   readonly folder: string;
   readonly name: string;
@@ -50,7 +41,6 @@ export interface HostOptions {
 }
 
 const PEER_WAIT = 60_000;
-const PROBE_EVERY = 100;
 
 /** Whom an actor must be able to reach before it can play its part, and at which of their endpoints. */
 const NEEDS: Readonly<Record<ActorKind, Partial<Record<ActorKind, readonly string[]>>>> = {
@@ -122,19 +112,6 @@ export async function hostActor(options: HostOptions): Promise<HostedActor> {
       await launched.stop();
     },
   };
-}
-
-/** Asks until there is an answer; what is made by another process may not be there yet. */
-async function answered<T>(problem: string, waitMs: number, ask: () => Promise<T> | T): Promise<T> {
-  const end = Date.now() + waitMs;
-  for (;;) {
-    try {
-      return await ask();
-    } catch (cause) {
-      if (Date.now() > end) throw new PeerMissing(`${problem} after ${waitMs} ms: ${(cause as Error).message}`);
-      await setTimeout(PROBE_EVERY);
-    }
-  }
 }
 
 async function placeOf(folder: string, name: string, own: TopologyActor): Promise<Place> {

@@ -92,10 +92,14 @@ const FACING: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 
 const CONTAINER_PORTS: Readonly<Record<string, number>> = { lte: 4000, wss: 5081, udp: 5060, sip2: 5060, https: 8443 };
 
+const SIP_ENDPOINTS = { wss: 0, udp: 0, sip2: 0 };
+
 /** Hosts are the service names of docker-compose.yml. */
 function containers(drachtio: boolean): Topology {
   const made = topology(
-    (actor, endpoint) => `${actor}:${CONTAINER_PORTS[endpoint]}`,
+    // With a drachtio-server, the SIP sockets are its own and not the application's.
+    (actor, endpoint) =>
+      `${actor}${drachtio && endpoint in SIP_ENDPOINTS ? '-drachtio' : ''}:${CONTAINER_PORTS[endpoint]}`,
     (actor) => `${actor}:9000`,
   );
   const placed = Object.entries(made.actors).map(([name, actor]) => {

@@ -8,7 +8,9 @@ import { ShiftedClock } from '../control/shifted-clock.ts';
 import type { World } from '../scenario/runner.ts';
 import type { MessageRecord } from '../trace/record.ts';
 import { createRecorder } from '../trace/recorder.ts';
+import { askHealth } from './health.ts';
 import { DEFAULT_LISTEN, type Launched, launch } from './launch.ts';
+import { answered } from './patience.ts';
 import { loadTls, loadTopology } from './topology.ts';
 
 export interface OpenWorld extends World {
@@ -21,6 +23,8 @@ export interface WorldOptions {
   readonly reveal?: boolean;
   /** Use the actors of this topology folder instead of making them here. */
   readonly folder?: string;
+  /** With `folder`: how long its actors may take to be ready, milliseconds. */
+  readonly waitMs?: number;
   /** Fixtures folder; the packaged one unless given. */
   readonly fixtures?: string;
   readonly log?: Log;
@@ -92,7 +96,7 @@ async function inThisProcess(options: WorldOptions): Promise<OpenWorld> {
 }
 
 async function elsewhere(options: WorldOptions, folder: string): Promise<OpenWorld> {
-  const topology = loadTopology(folder);
+  const topology = await answered(`init has not made ${folder}`, options.waitMs ?? 0, () => loadTopology(folder));
   const tls = loadTls(folder, 'runner');
   const controls = new Map<string, RemoteControl>();
   const close = async (): Promise<void> => {
@@ -103,6 +107,7 @@ async function elsewhere(options: WorldOptions, folder: string): Promise<OpenWor
       if (kind === 'ue' && !options.actors.includes(name)) continue;
       const remote = new RemoteControl({ name, kind, url: `https://${control}`, tls });
       controls.set(name, remote);
+      await untilReady(folder, name, options.waitMs ?? 0);
       await remote.open();
     }
   } catch (cause) {
@@ -118,6 +123,14 @@ async function elsewhere(options: WorldOptions, folder: string): Promise<OpenWor
     reset: () => reset(controls),
     close,
   };
+}
+
+/** @throws PeerMissing that says for whom the actor itself still waits */
+async function untilReady(folder: string, name: string, waitMs: number): Promise<void> {
+  await answered(`${name} is not ready`, waitMs, async () => {
+    const { ok, text } = await askHealth(folder, name);
+    if (!ok) throw new Error(text);
+  });
 }
 
 /** UEs start over and the provider's policy is the configured one again; what servers have learnt stays, as in the field. */

@@ -1,10 +1,10 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 
 export function healthCommand(): Command {
   return new Command('health')
     .description('Asks an actor that runs elsewhere whether it is ready. Exit code: 0 ready, 3 not.')
     .argument('<actor>', 'name in the topology folder')
-    .option('--folder <folder>', 'the topology folder', 'testbed')
+    .addOption(new Option('--folder <folder>', 'the topology folder').default('testbed').env('MCPTT_TESTBED_FOLDER'))
     .action(async (name: string, options: { folder: string }) => {
       const { askHealth } = await import('../health.ts');
       const { ok, text } = await askHealth(options.folder, name);

@@ -11,13 +11,18 @@ export function initCommand(): Command {
     .description(
       'Makes a topology folder once: who is where, the test CA, a certificate and first-start secrets for each actor. Keeps what is there.',
     )
-    .option('--folder <folder>', 'the folder', 'testbed')
+    .addOption(new Option('--folder <folder>', 'the folder').default('testbed').env('MCPTT_TESTBED_FOLDER'))
     .addOption(
       new Option('--topology <kind>', 'addresses of this machine, or of docker-compose.yml')
         .choices(['loopback', 'containers'])
         .default('loopback'),
     )
-    .option('--drachtio', 'containers: a drachtio-server for each SIP application instead of the embedded engine')
+    .addOption(
+      new Option(
+        '--drachtio',
+        'containers: a drachtio-server for each SIP application instead of the embedded engine',
+      ).env('MCPTT_TESTBED_DRACHTIO'),
+    )
     .action(async (options: InitOptions) => {
       const { initFolder } = await import('../init-folder.ts');
       const made = await initFolder(options.folder, options.topology, options.drachtio === true);

@@ -16,6 +16,7 @@ interface RunOptions {
   readonly reveal?: true;
   readonly brief?: true;
   readonly folder?: string;
+  readonly wait: string;
   readonly fixtures?: string;
 }
 
@@ -31,8 +32,11 @@ export function runCommand(): Command {
     .option('--brief', 'print one line a scenario instead of the ladder')
     .option('--reveal', 'leave keys, tokens and passwords in the reports (test data only)')
     .addOption(
-      new Option('--folder <folder>', 'use the actors of this topology folder, which run elsewhere (see init)'),
+      new Option('--folder <folder>', 'use the actors of this topology folder, which run elsewhere (see init)').env(
+        'MCPTT_TESTBED_FOLDER',
+      ),
     )
+    .option('--wait <seconds>', 'with --folder: how long its actors may take to be ready', '60')
     .option('--fixtures <folder>', 'subscribers, users and policy from this folder instead of the packaged ones')
     .action(async (ids: string[], options: RunOptions) => {
       process.exitCode = await run(ids, options);
@@ -84,7 +88,7 @@ async function run(ids: readonly string[], options: RunOptions): Promise<number>
   const world = await openWorld({
     actors: [...new Set(list.flatMap((s) => s.actors))],
     reveal: options.reveal === true,
-    ...(options.folder === undefined ? {} : { folder: options.folder }),
+    ...(options.folder === undefined ? {} : { folder: options.folder, waitMs: Number(options.wait) * 1000 }),
     ...(options.fixtures === undefined ? {} : { fixtures: options.fixtures }),
   });
   const results: ScenarioResult[] = [];
