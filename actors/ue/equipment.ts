@@ -10,6 +10,7 @@ import { attach, type EpsAttachment } from './attach.ts';
 import { Calls } from './calls.ts';
 import type { UeConfig } from './config.ts';
 import { UeError } from './errors.ts';
+import type { LoginDeviations } from './idm-client.ts';
 import { McpttClient } from './mcptt-client.ts';
 import { type ReceivingContext, receiveMessage, sendMessage } from './messaging.ts';
 import type { IdmPort, KmsPort, LoggedIn } from './ports.ts';
@@ -154,10 +155,10 @@ export class UserEquipment {
   }
 
   /** Step 3a. */
-  async logIn(user: string, password: string | undefined): Promise<LoggedIn> {
+  async logIn(user: string, password?: string, deviations: LoginDeviations = {}): Promise<LoggedIn> {
     const client = this.clientOf(user);
     const { idm, kmsFor } = this.#ports();
-    const login = await idm.logIn(user, password ?? client.password);
+    const login = await idm.logIn(user, password ?? client.password, deviations);
     await client.take(login, kmsFor(login, client, this.#ceks));
     return login;
   }

@@ -3,7 +3,7 @@ import { type Deviation, deviateFields, deviateOctets, deviationValue } from '..
 
 /** Tokens that a deviation may put in another one's place. */
 export interface OtherTokens {
-  /** The user's own token for the KMS. */
+  /** The user's own token for the other service: the KMS's in a PUBLISH, the MCPTT server's in a KmsRequest. */
   readonly kms: string | undefined;
   /** The token for the MCPTT service of another user of this UE. */
   readonly ofUser: (user: string) => string | undefined;
@@ -12,7 +12,7 @@ export interface OtherTokens {
 /**
  * The token with the deviations at `token` and `jwt` applied.
  *
- * - `token`, `replace`: value `kms`, `user:<name>`, or the text itself; `flip`: bit 0 of the octet `path`.
+ * - `token`, `replace`: value `other` (the token for the other service), `user:<name>`, or the text itself; `flip`: bit 0 of the octet `path`.
  * - `jwt`, `set` and `remove`: `header.<name>` or a claim; `remove` `signature` leaves it empty. The old signature stays.
  */
 export function deviateToken(deviations: readonly Deviation[], token: string, others: OtherTokens): string {
@@ -24,7 +24,7 @@ export function deviateToken(deviations: readonly Deviation[], token: string, ot
   const other =
     replaced === undefined
       ? token
-      : replaced === 'kms'
+      : replaced === 'other'
         ? others.kms
         : replaced.startsWith('user:')
           ? others.ofUser(replaced.slice(5))

@@ -2,6 +2,7 @@
 import type { JsonObject } from '../../sim/control/actor.ts';
 import type { BodyProtection } from '../messages/body-protection.ts';
 import type { Deviation } from '../messages/deviation.ts';
+import type { LoginDeviations } from './idm-client.ts';
 
 /** A user's tokens after step 3a. */
 export interface LoggedIn {
@@ -17,7 +18,7 @@ export interface LoggedIn {
 
 export interface IdmPort {
   /** Step 3a. */
-  logIn(userName: string, password: string): Promise<LoggedIn>;
+  logIn(userName: string, password: string, deviations?: LoginDeviations): Promise<LoggedIn>;
 }
 
 /** One user's dealings with the KMS. CEKs go straight into the UE's key store; this is what else there is. */

@@ -309,7 +309,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     token,
     bind: async (ue, user) => {
       if (!ue.registration.registered) await ue.register([]);
-      await ue.logIn(user, undefined);
+      await ue.logIn(user);
       await ue.requestKey(user, []);
       await ue.publish(user, []);
     },

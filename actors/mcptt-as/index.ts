@@ -1,0 +1,246 @@
+/** The MCPTT server: participating MCPTT function, client of the KMS, receiver of its pushes. See README.md. */
+import express from 'express';
+import type { Actor, ActorContext, Endpoints, Json, JsonObject, Peers } from '../../sim/control/actor.ts';
+import { type BodyProtection, createBodyProtection } from '../messages/body-protection.ts';
+import { type HttpsClient, httpsClient } from '../messages/kms/https.ts';
+import type { SakkeEngine } from '../security/ibc/engine.ts';
+import { IbcPool } from '../security/ibc/pool.ts';
+import type { IdentityMaterial } from '../security/kms-client/material.ts';
+import { PROFILES } from '../security/smime/profiles.ts';
+import type { McpttAsConfig, McpttPolicy } from './config.ts';
+import { McpttAsError } from './errors.ts';
+import { HttpsServer } from './https-server.ts';
+import { ServerKmsClient } from './kms-client.ts';
+import type { ServiceToken } from './publish.ts';
+import { createPushReceiver } from './push-receiver.ts';
+import { McpttServer, type ServerStores } from './server.ts';
+import { tokenCheck } from './token-check.ts';
+
+export type { McpttAsConfig, McpttPolicy } from './config.ts';
+export { McpttAsError, type McpttAsErrorCode } from './errors.ts';
+
+/** What actors of one process may share, and what outlives the actor. */
+export interface McpttAsShared {
+  /** Identity based arithmetic; a pool of one worker of the server's own unless given. */
+  readonly engine?: SakkeEngine;
+  /** Sessions and bindings; in memory unless given. */
+  readonly stores?: ServerStores;
+}
+
+class McpttAs implements Actor {
+  readonly name: string;
+  readonly kind = 'mcptt-as';
+  readonly #config: McpttAsConfig;
+  readonly #ctx: ActorContext;
+  readonly #shared: McpttAsShared;
+  readonly #server: McpttServer;
+  #engine: SakkeEngine | undefined;
+  #https: HttpsServer | undefined;
+  #kms: ServerKmsClient | undefined;
+  #idm: HttpsClient | undefined;
+  #verifyToken: ((token: string) => Promise<ServiceToken>) | undefined;
+  #protection: BodyProtection;
+  #material: IdentityMaterial | undefined;
+  #endpoints: Endpoints = {};
+
+  readonly verbs: Actor['verbs'] = {
+    askUpdate: (args) => this.#askUpdate(text(args, 'user')),
+    restart: async () => {
+      await this.#server.restart();
+      const sessions = await this.#server.stores.sessions.all();
+      const keyIds = await this.#kmsClient().resume(sessions.map(({ sipSession }) => sipSession));
+      return { sessions: sessions.length, keyIds };
+    },
+    setPolicy: (args) => {
+      this.#server.policy = changedPolicy(this.#server.policy, args);
+      this.#protection = this.#newProtection();
+      return Promise.resolve(policyView(this.#server.policy));
+    },
+  };
+
+  readonly readings: Actor['readings'] = {
+    health: () => {
+      const waitingFor = [
+        ...(this.#endpoints.https === undefined ? ['SIP engine'] : []),
+        ...(this.#verifyToken === undefined ? ['idm'] : []),
+        ...(this.#material === undefined ? ['kms'] : []),
+      ];
+      return { ok: waitingFor.length === 0, waitingFor };
+    },
+    endpoints: () => ({ ...this.#endpoints }),
+    sessions: async () => (await this.#server.view()).sessions,
+    bindings: async () => (await this.#server.view()).bindings,
+    ceks: async () => (await this.#server.view()).ceks,
+    calls: async () => (await this.#server.view()).calls,
+    policy: () => policyView(this.#server.policy),
+  };
+
+  constructor(config: McpttAsConfig, ctx: ActorContext, shared: McpttAsShared) {
+    this.name = ctx.name;
+    this.#config = config;
+    this.#ctx = ctx;
+    this.#shared = shared;
+    const links = {
+      verifyToken: (token: string) => {
+        if (this.#verifyToken === undefined) throw noPeer('idm');
+        return this.#verifyToken(token);
+      },
+      tellKms: (ended: { sipSession: string; userUri?: string; reason: string }) => this.#kmsClient().ended(ended),
+      protection: () => this.#protection,
+    };
+    this.#server = new McpttServer(config, ctx, links, shared.stores);
+    this.#protection = this.#newProtection();
+  }
+
+  async start(): Promise<Endpoints> {
+    const hostports = await this.#server.start();
+    this.#engine = this.#shared.engine ?? (await IbcPool.start({ size: 1 }));
+    const { kmsUri, httpsPort: port, httpsHost: publicHost } = this.#config;
+    const { report, log, tls, host } = this.#ctx;
+    const app = express();
+    app.disable('x-powered-by');
+    const material = (): Promise<IdentityMaterial> => this.#kmsClient().material();
+    app.use(createPushReceiver({ kmsUri, material, ceks: () => this.#server.ceks, report, log }));
+    this.#https = await HttpsServer.listen(app, tls, { host, port, publicHost });
+    const endpoints: Record<string, string> = { https: this.#https.url };
+    for (const hostport of hostports) {
+      const [protocol, address] = hostport.split('/') as [string, string];
+      endpoints[protocol] ??= publicHost === undefined ? address : address.replace(/^(?:\[[^\]]*\]|[^:]*)/, publicHost);
+    }
+    this.#endpoints = endpoints;
+    return endpoints;
+  }
+
+  async connect(peers: Peers): Promise<void> {
+    const { 'sip-core': core, idm, kms } = peers;
+    const coreUri = sipUriOf(core);
+    if (coreUri === undefined) throw noPeer('sip-core');
+    if (idm?.https === undefined) throw noPeer('idm');
+    if (kms?.https === undefined) throw noPeer('kms');
+    await this.#server.useCore(coreUri);
+    const { clock, log, report, tls } = this.#ctx;
+    const { kmsUri, serverId, audience, scope } = this.#config;
+    this.#idm ??= httpsClient({ ca: tls.ca });
+    this.#kms ??= new ServerKmsClient({
+      baseUrl: kms.https,
+      kmsUri,
+      serverId,
+      tls,
+      engine: this.#engine!,
+      ceks: () => this.#server.ceks,
+      clock,
+      log,
+      report,
+    });
+    const issuer = this.#config.issuer ?? idm.https;
+    const [verifyToken] = await Promise.all([
+      tokenCheck({ issuer, audience, scope, fetch: this.#idm.fetch, clock }),
+      this.#kms.start(),
+    ]);
+    this.#verifyToken = verifyToken;
+    this.#material = await this.#kms.material();
+  }
+
+  async stop(): Promise<void> {
+    await this.#https?.close();
+    await this.#server.stop();
+    await this.#kms?.close();
+    await this.#idm?.close();
+    if (this.#shared.engine === undefined) await this.#engine?.close();
+    this.#https = undefined;
+    this.#kms = undefined;
+    this.#idm = undefined;
+    this.#engine = undefined;
+    this.#material = undefined;
+    this.#verifyToken = undefined;
+  }
+
+  /** LIFE-4. @returns for each of the user's SIP sessions the Key ID that is to be used now */
+  async #askUpdate(user: string): Promise<Json> {
+    const mcpttIds = this.#config.users
+      .map(({ mcpttId }) => mcpttId)
+      .filter((id) => id === user || id.startsWith(`sip:${user}@`));
+    const held = this.#server.ceks.list().filter((cek) => mcpttIds.includes(cek.userUri) && cek.state === 'current');
+    if (held.length === 0) throw new McpttAsError('MCPTT_AS_UNKNOWN_USER', `the server holds no CEK of ${user}`);
+    const answers = held.map(async ({ keyId, sipSession }) => ({
+      sipSession,
+      held: keyId,
+      keyId: await this.#kmsClient().askUpdate({ keyId, sipSession }),
+    }));
+    return Promise.all(answers);
+  }
+
+  #kmsClient(): ServerKmsClient {
+    if (this.#kms === undefined) throw noPeer('kms');
+    return this.#kms;
+  }
+
+  #newProtection(): BodyProtection {
+    return createBodyProtection({
+      profile: this.#server.policy.protection.profile,
+      signer: () => this.#material?.signer(),
+      certificate: () => this.#material?.certificate,
+      // What arrives under a user's key must be signed by that user.
+      peerOf: (cek) => cek.userUri,
+      now: () => this.#ctx.clock.now(),
+    });
+  }
+}
+
+/** A SIP URI of an actor's endpoints, which are `host:port` by transport. */
+function sipUriOf(endpoints: Endpoints | undefined): string | undefined {
+  for (const protocol of ['tcp', 'tls', 'udp']) {
+    const endpoint = endpoints?.[protocol];
+    if (endpoint !== undefined) return /^sips?:/.test(endpoint) ? endpoint : `sip:${endpoint};transport=${protocol}`;
+  }
+  return undefined;
+}
+
+/** @throws McpttAsError `MCPTT_AS_ARGUMENT` */
+function changedPolicy(policy: McpttPolicy, args: JsonObject): McpttPolicy {
+  const { required, profile, defaultServices, tokenExpiryEndsBinding } = args;
+  const known = PROFILES.find((name) => name === profile);
+  const services = Array.isArray(defaultServices)
+    ? defaultServices.filter((name) => typeof name === 'string')
+    : undefined;
+  if ((profile !== undefined && known === undefined) || (defaultServices !== undefined && services === undefined)) {
+    throw new McpttAsError(
+      'MCPTT_AS_ARGUMENT',
+      `profile is one of ${PROFILES.join(', ')}, defaultServices a list of methods`,
+    );
+  }
+  return {
+    protection: {
+      required: typeof required === 'boolean' ? required : policy.protection.required,
+      profile: known ?? policy.protection.profile,
+    },
+    defaultServices: services ?? policy.defaultServices,
+    tokenExpiryEndsBinding:
+      typeof tokenExpiryEndsBinding === 'boolean' ? tokenExpiryEndsBinding : policy.tokenExpiryEndsBinding,
+  };
+}
+
+const policyView = ({ protection, defaultServices, tokenExpiryEndsBinding }: McpttPolicy): JsonObject => ({
+  ...protection,
+  defaultServices: [...defaultServices],
+  tokenExpiryEndsBinding,
+});
+
+function text(args: JsonObject, name: string): string {
+  const value = args[name];
+  if (typeof value !== 'string') throw new McpttAsError('MCPTT_AS_ARGUMENT', `"${name}" must be given as text`);
+  return value;
+}
+
+const noPeer = (peer: string): McpttAsError =>
+  new McpttAsError('MCPTT_AS_NO_PEER', `the MCPTT server was not told of its peer ${peer}, or has not reached it`, {
+    peer,
+  });
+
+/**
+ * Makes the MCPTT server. Endpoints: `tcp`, `udp`, `tls` as `host:port` (SIP-2, those of its engine) and `https`, where the
+ * KMS pushes to. Needs of its peers: `tcp` (or `tls`, `udp`) of sip-core, `https` of idm and kms.
+ */
+export function createMcpttAs(config: McpttAsConfig, ctx: ActorContext, shared: McpttAsShared = {}): Actor {
+  return new McpttAs(config, ctx, shared);
+}
