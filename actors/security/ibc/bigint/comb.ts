@@ -30,7 +30,7 @@ function digitsOf(k: bigint): Uint8Array {
   return digits;
 }
 
-/** Calls `visit` with the doublings and additions of a comb in their order. */
+/** Calls `double` and `add` in the order in which a comb needs them. */
 function walk(double: () => void, add: (block: number, column: number) => void): void {
   for (let step = SPAN - 1; step >= 0; step--) {
     double();
