@@ -43,9 +43,9 @@ export class Idm implements Actor {
   #running: Running | undefined;
 
   readonly verbs: Actor['verbs'] = {
-    rotateKeys: (args) => this.#rotateKeys(args.withdraw === true),
-    revokeUser: (args) => this.#revokeUser(text(args, 'user'), args.bar !== false),
-    restoreUser: (args) => this.#restoreUser(text(args, 'user')),
+    rotateKeys: async (args) => this.#rotateKeys(args.withdraw === true),
+    revokeUser: async (args) => this.#revokeUser(text(args, 'user'), args.bar !== false),
+    restoreUser: async (args) => this.#restoreUser(text(args, 'user')),
   };
 
   readonly readings: Actor['readings'] = {
