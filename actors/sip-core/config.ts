@@ -8,8 +8,8 @@ export interface SipCoreConfig {
   readonly homeDomain: string;
   readonly subscribers: readonly Subscriber[];
   /**
-   * `host:port` of the engine's listener that is SIP-2. Requests that arrive there come from the trust domain, all others
-   * from UEs. Default: the last TCP listener that the engine names.
+   * Which of the engine's listeners is SIP-2, as the engine names it: `tcp/host:port`, `tls/host:port` or `udp/host:port`.
+   * Requests that arrive there come from the trust domain, all others from UEs. Default: the last TCP listener.
    */
   readonly sip2?: string;
   /** Host names of application servers and where they are, as DNS would tell; else the `mcptt-as` peer is meant. */

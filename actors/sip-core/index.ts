@@ -63,7 +63,7 @@ class SipCore implements Actor {
   readonly #thirdParty: ThirdPartyRegistration;
   readonly #routing: Routing;
   #endpoints: Endpoints = {};
-  #sip2 = '';
+  #sip2: Listener = { protocol: 'tcp', address: '' };
   #applicationServer: string | undefined;
   #ready = false;
 
@@ -133,18 +133,20 @@ class SipCore implements Actor {
 
   async start(): Promise<Endpoints> {
     await this.#drachtio.connect();
-    const listeners = this.#drachtio.hostports.map((hostport) => hostport.split('/') as [string, string]);
-    const sip2 = this.#config.sip2 ?? listeners.findLast(([protocol]) => protocol === 'tcp')?.[1];
+    const listeners = this.#drachtio.hostports.map(listenerOf);
+    const { sip2: named } = this.#config;
+    const sip2 = named === undefined ? listeners.findLast(({ protocol }) => protocol === 'tcp') : listenerOf(named);
     if (sip2 === undefined) {
       this.#drachtio.close();
       throw new SipCoreError('SIP_CORE_NO_LISTENER', 'The SIP engine has no TCP listener; SIP-2 needs one.');
     }
     this.#sip2 = sip2;
-    const endpoints: Record<string, string> = { sip2: sipUri(sip2, 'tcp') };
-    for (const [protocol, address] of listeners) {
-      if (address === sip2 && protocol === 'tcp') continue;
+    const endpoints: Record<string, string> = { sip2: sipUri(sip2) };
+    for (const listener of listeners) {
+      const { protocol, address } = listener;
+      if (protocol === sip2.protocol && address === sip2.address) continue;
       const web = protocol === 'ws' || protocol === 'wss';
-      endpoints[protocol] ??= web ? `${protocol}://${this.#public(address)}` : sipUri(address, protocol);
+      endpoints[protocol] ??= web ? `${protocol}://${this.#public(address)}` : sipUri(listener);
     }
     this.#endpoints = endpoints;
     return endpoints;
@@ -187,7 +189,8 @@ class SipCore implements Actor {
 
   /** In-dialog requests carry no `receivedOn`; they reach the application only when it is an end of the dialog, which it never is. */
   #hopOf(request: SipRequest): Hop {
-    return request.receivedOn === this.#sip2 && request.protocol === 'tcp' ? SIP_2 : SIP_1;
+    const { protocol, address } = this.#sip2;
+    return request.receivedOn === address && request.protocol === protocol ? SIP_2 : SIP_1;
   }
 
   /** `host:port` as a WebSocket client shall use it; SIP stacks are given numeric hosts. */
@@ -206,14 +209,26 @@ class SipCore implements Actor {
   }
 }
 
-const sipUri = (hostport: string, protocol: string): string => `sip:${hostport};transport=${protocol}`;
+interface Listener {
+  readonly protocol: string;
+  /** `host:port`. */
+  readonly address: string;
+}
+
+/** @param hostport `proto/host:port`, as the engine names a listener */
+function listenerOf(hostport: string): Listener {
+  const slash = hostport.indexOf('/');
+  return { protocol: hostport.slice(0, slash), address: hostport.slice(slash + 1) };
+}
+
+const sipUri = ({ protocol, address }: Listener): string => `sip:${address};transport=${protocol}`;
 
 /** SIP URI of a peer that names one of its SIP endpoints as a URI or as `host:port`. */
 function nextHopOf(endpoints: Endpoints | undefined): string | undefined {
   for (const name of ['sip2', 'tcp', 'tls', 'udp']) {
-    const endpoint = endpoints?.[name];
-    if (endpoint !== undefined)
-      return /^sips?:/.test(endpoint) ? endpoint : sipUri(endpoint, name === 'sip2' ? 'tcp' : name);
+    const address = endpoints?.[name];
+    if (address === undefined) continue;
+    return /^sips?:/.test(address) ? address : sipUri({ protocol: name === 'sip2' ? 'tcp' : name, address });
   }
   return undefined;
 }

@@ -28,8 +28,8 @@ export interface ThirdPartyOptions {
   readonly subscriberOf: (impi: string) => Subscriber | undefined;
   /** Next hop of a server name; undefined when nobody knows where it is. */
   readonly resolve: (serverName: string) => string | undefined;
-  /** `host:port` of the core on SIP-2. */
-  readonly sip2: () => string;
+  /** Where the core is on SIP-2; `address` is `host:port`. */
+  readonly sip2: () => { readonly protocol: string; readonly address: string };
   readonly send: (request: OutgoingRequest) => Promise<SipResponse>;
   readonly log: Log;
   /** A server with SESSION_TERMINATED has failed: the user is to be de-registered. */
@@ -110,13 +110,14 @@ export class ThirdPartyRegistration {
   }
 
   #request(server: ApplicationServer, change: RegistrationChange): OutgoingRequest {
-    const { homeDomain, sip2 } = this.#options;
+    const { homeDomain } = this.#options;
+    const { protocol, address } = this.#options.sip2();
     const { registration, expires } = change;
     const headers: Headers = {
       // From and Contact: the S-CSCF. RFC 3261 table 1 leaves no transport parameter in From.
-      From: `<sip:${sip2()}>;tag=${randomBytes(8).toString('hex')}`,
+      From: `<sip:${address}>;tag=${randomBytes(8).toString('hex')}`,
       To: `<${registration.impu}>`,
-      Contact: `<sip:${sip2()};transport=tcp>`,
+      Contact: `<sip:${address};transport=${protocol}>`,
       'Call-ID': randomUUID(),
       Expires: String(expires),
       'P-Visited-Network-ID': homeDomain,

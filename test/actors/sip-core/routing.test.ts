@@ -254,6 +254,43 @@ describe('TS 24.229 5.2.6.3 and 5.4.3.2: requests from a UE', () => {
       expect((await fromServer(IMPU, bench.ports.sip1)).status).to.equal(403);
     });
 
+    it('an INVITE reaches the contact, and its dialog stays between the two ends', async () => {
+      await start();
+      const server = await SipPeer.connect(bench.ports.sip2);
+      const ask = (method: string, uri: string, headers: readonly string[]): string =>
+        `${[
+          `${method} ${uri} SIP/2.0`,
+          `Via: SIP/2.0/TCP 127.0.0.1:${server.port};branch=z9hG4bK${randomBytes(6).toString('hex')}`,
+          'Max-Forwards: 70',
+          `From: <${PSI}>;tag=as`,
+          'Call-ID: call-of-the-server',
+          ...headers,
+          'Content-Length: 0',
+        ].join('\r\n')}\r\n\r\n`;
+      try {
+        const contact = `Contact: <sip:as@127.0.0.1:${bench.server.port};transport=tcp>`;
+        server.send(ask('INVITE', IMPU, [`To: <${IMPU}>`, 'CSeq: 1 INVITE', contact]));
+        const invite = await ue.peer.next('INVITE');
+        expect(invite.startLine).to.equal(`INVITE ${ue.session} SIP/2.0`);
+        expect(invite.header('P-Called-Party-ID')).to.equal(`<${IMPU}>`);
+        const recordRoute = invite.header('Record-Route')!;
+        ue.peer.send(response(invite, '200 OK', [`Record-Route: ${recordRoute}`, `Contact: <${ue.session}>`]));
+        let ok = await server.next('200');
+        while (ok.status < 200) ok = await server.next('200');
+        const to = ok.header('To')!;
+        const route = `Route: ${ok.header('Record-Route')!.split(/, ?/).reverse().join(', ')}`;
+        server.send(ask('ACK', ue.session, [`To: ${to}`, 'CSeq: 1 ACK', route]));
+        expect((await ue.peer.next('ACK')).startLine).to.equal(`ACK ${ue.session} SIP/2.0`);
+        server.send(ask('BYE', ue.session, [`To: ${to}`, 'CSeq: 2 BYE', route]));
+        const bye = await ue.peer.next('BYE');
+        expect(bye.startLine).to.equal(`BYE ${ue.session} SIP/2.0`);
+        ue.peer.send(response(bye, '200 OK'));
+        expect((await server.next('200 to BYE')).status).to.equal(200);
+      } finally {
+        await server.close();
+      }
+    });
+
     it('nobody registers over SIP-2', async () => {
       await start();
       const client = await SipPeer.connect(bench.ports.sip2);
