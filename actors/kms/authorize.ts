@@ -4,7 +4,9 @@
  */
 import type { IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
+import { bearerToken, TokenError } from '../security/tokens.ts';
 import { KmsRefusal } from './refusal.ts';
+import { refusalFor } from './token-check.ts';
 
 /** Whose requests these are: key material is for `uri` and for no other. */
 export interface Principal {
@@ -31,9 +33,6 @@ export interface TokenClaims {
  */
 export type CheckToken = (token: string) => Promise<TokenClaims>;
 
-/** RFC 6750 section 2.1, b64token. */
-const BEARER = /^Bearer +([A-Za-z0-9\-._~+/]+=*)$/i;
-
 /** @param servers identities that MCPTT servers may have */
 export async function authorize(
   request: IncomingMessage,
@@ -42,8 +41,7 @@ export async function authorize(
 ): Promise<Principal> {
   const header = request.headers.authorization;
   if (header !== undefined) {
-    const token = BEARER.exec(header)?.[1];
-    if (token === undefined) throw new KmsRefusal('KMS_INVALID_TOKEN', 'Authorization does not hold a bearer token');
+    const token = tokenOf(header);
     const claims = await checkToken(token);
     return { kind: 'user', uri: claims.mcpttId, oauthClientId: claims.clientId, until: claims.expiresAt };
   }
@@ -58,6 +56,14 @@ export async function authorize(
     'KMS_NO_TOKEN',
     'a bearer token is needed here, or the TLS client certificate of an MCPTT server',
   );
+}
+
+function tokenOf(header: string): string {
+  try {
+    return bearerToken(header);
+  } catch (error) {
+    throw error instanceof TokenError ? refusalFor(error) : error;
+  }
 }
 
 /** The URI names of a `subjectAltName` as Node writes it: `DNS:a, URI:b`; a name with special characters is JSON-quoted. */

@@ -8,6 +8,8 @@ export interface KmsConfig {
   readonly mcpttServerId: string;
   /** Port to listen at, 0 = any free one. */
   readonly port?: number;
+  /** Host name under which others reach the KMS; the address it listens at unless told. */
+  readonly publicHost?: string;
   /** The `iss` of access tokens; the IdM's `issuer` endpoint unless told. */
   readonly issuer?: string;
   /** The `aud` and `scope` that an access token must have. */

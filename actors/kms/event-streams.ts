@@ -7,6 +7,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createSession, type Session } from 'better-sse';
 import type { Log } from '../../sim/control/actor.ts';
 import type { Clock, TimerHandle } from '../../sim/engine/clock.ts';
+import { spanOf } from '../../sim/trace/http.ts';
+import type { Report } from '../../sim/trace/record.ts';
 import { buildCekEvent, type CekNews } from '../messages/kms/cek.ts';
 import type { KmsStore, StoredEvent } from './store.ts';
 
@@ -14,6 +16,7 @@ export interface EventStreamsParts {
   readonly store: KmsStore;
   readonly clock: Clock;
   readonly log: Log;
+  readonly report: Report;
   /** What to send for an event, sealed anew each time; undefined when its CEK has ended since. */
   readonly compose: (event: StoredEvent) => Promise<CekNews | undefined>;
 }
@@ -23,6 +26,8 @@ interface Stream {
   readonly clientId: string | undefined;
   readonly session: Session;
   readonly response: ServerResponse;
+  /** Names the exchange in message records; the client's records have the same. */
+  readonly span: string | undefined;
   sent: number;
   pumping: Promise<void> | undefined;
   again: boolean;
@@ -57,12 +62,18 @@ export class EventStreams {
     after: number,
     until: number,
   ): Promise<void> {
+    const span = spanOf(request.headers.traceparent as string | undefined);
+    const { rawHeaders, method, url } = request;
+    const lines = rawHeaders.map((text, i) => (i % 2 === 0 ? `${text}: ` : `${text}\r\n`)).join('');
+    this.#report('received', `${method} ${url} HTTP/1.1\r\n${lines}\r\n`, span, 'request');
+    this.#report('sent', 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n', span, 'response');
     const session = await createSession(request, response, { retry: RETRY, keepAlive: KEEP_ALIVE, serializer: String });
     const stream: Stream = {
       userUri: whose.userUri,
       clientId: whose.clientId,
       session,
       response,
+      span,
       sent: after,
       pumping: undefined,
       again: false,
@@ -113,12 +124,22 @@ export class EventStreams {
         for (const event of events) {
           const news = await this.#parts.compose(event);
           if (!stream.session.isConnected) return;
-          if (news !== undefined) {
-            stream.session.push(buildCekEvent(news), 'cek' in news ? 'cek' : 'cek-end', String(event.id));
-          }
+          if (news !== undefined) this.#push(stream, String(event.id), 'cek' in news ? 'cek' : 'cek-end', news);
           stream.sent = event.id;
         }
       }
     }
+  }
+
+  #push(stream: Stream, id: string, type: string, news: CekNews): void {
+    const data = buildCekEvent(news);
+    this.#report('sent', `id: ${id}\nevent: ${type}\ndata: ${data}\n\n`, stream.span, `event-${id}`);
+    stream.session.push(data, type, id);
+  }
+
+  #report(direction: 'sent' | 'received', text: string, span: string | undefined, part: string): void {
+    const correlation = span === undefined ? {} : { correlation: `${span}/${part}` };
+    const bytes = Buffer.from(text, 'utf8');
+    this.#parts.report({ direction, interface: 'HTTP-1', peer: 'ue', protocol: 'http', bytes, ...correlation });
   }
 }

@@ -1,4 +1,5 @@
 /** HTTP-1 at the KMS: from a TLS connection to a resource, and every refusal back as a KmsError. */
+import type { TLSSocket } from 'node:tls';
 import express, { type ErrorRequestHandler, type Express, type Request, type Response } from 'express';
 import type { Log } from '../../sim/control/actor.ts';
 import type { Clock } from '../../sim/engine/clock.ts';
@@ -49,11 +50,13 @@ export function createHttpApp(parts: HttpParts): Express {
   app.set('query parser', 'simple');
   const exchanges = new WeakMap<Request, Exchange>();
 
-  app.use(
-    recordHttp(parts.report, {
-      interface: 'HTTP-1',
-      peer: (req) => ('authorization' in req.headers ? 'ue' : 'mcptt-as'),
-    }),
+  const record = recordHttp(parts.report, {
+    interface: 'HTTP-1',
+    peer: ({ socket }) => ((socket as TLSSocket).authorized ? 'mcptt-as' : 'ue'),
+  });
+  // An event stream reports itself, head and events one by one: it ends only when the connection does.
+  app.use((req, res, next) =>
+    req.method === 'GET' && req.path === KMS_PATHS.cekEvents ? next() : record(req, res, next),
   );
   app.use((req, res, next) => {
     res.set('Cache-Control', 'no-store');

@@ -149,6 +149,7 @@ class Kms implements Actor {
       store,
       clock,
       log,
+      report,
       compose: (event) => composeNews(event, { kind: 'user', uri: event.userUri }),
     });
     const app = createHttpApp({
@@ -168,7 +169,11 @@ class Kms implements Actor {
       report,
       counted: (resource, status) => this.#metrics.request(resource, status),
     });
-    const listening = await listenHttps(app, tls, { host, port: this.#config.port ?? 0 });
+    const listening = await listenHttps(app, tls, {
+      host,
+      port: this.#config.port ?? 0,
+      publicHost: this.#config.publicHost,
+    });
     this.#running = { secrets, store, engine, keys, ceks, pusher, events, audit, https, ...listening };
     this.#metrics.observe({ streams: () => events.open, audit });
     await ceks.start();

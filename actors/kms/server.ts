@@ -14,7 +14,7 @@ const REQUEST_TIMEOUT = 10_000;
 export async function listenHttps(
   listener: RequestListener,
   tls: TlsIdentity,
-  at: { host: string; port: number },
+  at: { host: string; port: number; publicHost?: string | undefined },
 ): Promise<{ server: Server; url: string }> {
   const server = createServer(
     {
@@ -34,7 +34,8 @@ export async function listenHttps(
   server.listen(at.port, at.host);
   await once(server, 'listening');
   const { address, port } = server.address() as AddressInfo;
-  return { server, url: `https://${address.includes(':') ? `[${address}]` : address}:${port}` };
+  const host = at.publicHost ?? address;
+  return { server, url: `https://${host.includes(':') ? `[${host}]` : host}:${port}` };
 }
 
 /** Ends every connection, event streams too. */

@@ -1,10 +1,9 @@
-/**
- * Checks KMS access tokens (AUTH-1, AUTH-2): signed by the IdM with a key that it publishes, for this KMS, in its time, with
- * the key management scope. The keys are fetched when the KMS connects, and again when a token names an unknown one.
- */
-import { createRemoteJWKSet, customFetch, errors, jwtVerify } from 'jose';
+/** KMS access tokens (AUTH-1, AUTH-2): the check of security/tokens.ts, for this KMS, with the IdM's keys found by discovery. */
+
 import type { Clock } from '../../sim/engine/clock.ts';
 import type { Fetch } from '../messages/kms/https.ts';
+import { remoteTokenKeys } from '../security/token-keys.ts';
+import { createTokenVerifier, TokenError } from '../security/tokens.ts';
 import type { CheckToken } from './authorize.ts';
 import { KmsRefusal } from './refusal.ts';
 
@@ -14,42 +13,56 @@ export interface TokenCheckOptions {
   readonly scope: string;
   readonly fetch: Fetch;
   readonly clock: Clock;
-  /** How long to wait for the IdM's keys, milliseconds. */
+  /** How long to wait for the IdM, milliseconds. */
   readonly wait: number;
 }
 
-/** @throws KmsRefusal `KMS_UNAVAILABLE` when the IdM's keys do not come in time */
+/** Between two attempts to reach the IdM, milliseconds. */
+const AGAIN = 100;
+
+/** @throws KmsRefusal `KMS_UNAVAILABLE` when the IdM does not answer in time */
 export async function tokenCheck(options: TokenCheckOptions): Promise<CheckToken> {
-  const { issuer, audience, scope, clock } = options;
-  const keys = createRemoteJWKSet(new URL(`${issuer.replace(/\/$/, '')}/jwks`), {
-    [customFetch]: options.fetch as never,
-    timeoutDuration: options.wait,
-    cooldownDuration: 250,
-  });
-  await keys.reload().catch(() => {
-    throw new KmsRefusal('KMS_UNAVAILABLE', `the IdM at ${issuer} did not give its keys within ${options.wait} ms`);
-  });
+  const { issuer, audience, scope, fetch, clock } = options;
+  const now = (): number => clock.now();
+  const keys = remoteTokenKeys({ url: await discoverKeys(options), fetch, now });
+  const verifier = createTokenVerifier({ issuer, audience, scopes: [scope], keys, now });
   return async (token) => {
     try {
-      const { payload } = await jwtVerify(token, keys, {
-        issuer,
-        audience,
-        algorithms: ['ES256'],
-        typ: 'at+jwt',
-        requiredClaims: ['exp', 'mcptt_id', 'client_id', 'scope'],
-        currentDate: new Date(clock.now()),
-      });
-      const { mcptt_id: mcpttId, client_id: clientId, exp = 0 } = payload;
-      if (typeof mcpttId !== 'string' || typeof clientId !== 'string') throw new errors.JWTInvalid('claims');
-      if (!String(payload.scope).split(' ').includes(scope)) {
-        throw new KmsRefusal('KMS_INSUFFICIENT_SCOPE', `the access token lacks the scope ${scope}`);
-      }
-      return { mcpttId, clientId, expiresAt: exp * 1000 };
+      return await verifier.verify(token);
     } catch (error) {
-      if (error instanceof KmsRefusal) throw error;
-      if (error instanceof errors.JWKSTimeout)
-        throw new KmsRefusal('KMS_UNAVAILABLE', "the IdM's keys cannot be fetched", 5);
-      throw new KmsRefusal('KMS_INVALID_TOKEN', 'the access token is not one that this KMS accepts');
+      if (error instanceof TokenError) throw refusalFor(error);
+      throw error;
     }
   };
+}
+
+/** RFC 6750 section 3.1 in this KMS's words. */
+export function refusalFor(error: TokenError): KmsRefusal {
+  if (error.code === 'TOKEN_MISSING') return new KmsRefusal('KMS_NO_TOKEN', error.message);
+  if (error.status === 403) return new KmsRefusal('KMS_INSUFFICIENT_SCOPE', error.message);
+  if (error.status === 503) return new KmsRefusal('KMS_UNAVAILABLE', error.message, 5);
+  return new KmsRefusal('KMS_INVALID_TOKEN', error.message);
+}
+
+/** `jwks_uri` of the issuer's metadata (OpenID Connect Discovery 1.0 section 4). */
+async function discoverKeys({ issuer, fetch, wait }: TokenCheckOptions): Promise<string> {
+  const url = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
+  const bound = AbortSignal.timeout(wait);
+  for (;;) {
+    try {
+      const response = await fetch(url, { signal: bound });
+      const metadata = (await response.json()) as { issuer?: unknown; jwks_uri?: unknown };
+      if (metadata.issuer === issuer && typeof metadata.jwks_uri === 'string') return metadata.jwks_uri;
+    } catch {
+      // Start order does not matter: the IdM may not be there yet.
+    }
+    if (bound.aborted) {
+      throw new KmsRefusal(
+        'KMS_UNAVAILABLE',
+        `the IdM at ${issuer} did not tell where its keys are within ${wait} ms`,
+        5,
+      );
+    }
+    await new Promise((resolve) => setTimeout(resolve, AGAIN));
+  }
 }

@@ -181,7 +181,7 @@ export interface Setting {
 export async function createSetting(): Promise<Setting> {
   const ca = await createTestCa();
   const [tls, idmTls, serverTls] = await Promise.all([
-    ca.issue({ commonName: 'kms', uri: [`https://${KMS_URI}`] }),
+    ca.issue({ commonName: 'kms', dns: [KMS_URI] }),
     ca.issue({ commonName: 'idm' }),
     ca.issue({ commonName: 'mcptt-as', uri: [SERVER_ID] }),
   ]);

@@ -1,0 +1,497 @@
+/** pCR 7.x.2 and 7.x.3 between the KMS and both ends' clients: step 3b, STEP-3bP, LIFE-1 to LIFE-4, INT-1, INT-2. */
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { expect } from 'chai';
+import express from 'express';
+import { ServerKmsClient } from '../../../actors/mcptt-as/kms-client.ts';
+import { createPushReceiver } from '../../../actors/mcptt-as/push-receiver.ts';
+import { kekProtection } from '../../../actors/messages/body-protection.ts';
+import { mimeEntity, serialiseMime } from '../../../actors/messages/mime.ts';
+import type { IssuedIdentity } from '../../../actors/security/ca.ts';
+import { CekKeyStore } from '../../../actors/security/cek/key-store.ts';
+import { UeKmsClient } from '../../../actors/ue/kms-client.ts';
+import type { JsonObject } from '../../../sim/control/actor.ts';
+import { systemClock } from '../../../sim/engine/clock.ts';
+import {
+  ALICE,
+  BOB,
+  CLIENT,
+  createSetting,
+  KMS_URI,
+  post,
+  type RunningKms,
+  SERVER_ID,
+  SESSION,
+  type Setting,
+  silentLog,
+  startKms,
+  until,
+} from './harness.ts';
+
+/** The MCPTT server's side of HTTP-1, real: key store, client of the KMS, and the receiver of its pushes. */
+class ServerEnd {
+  ceks = new CekKeyStore(systemClock);
+  readonly url: string;
+  readonly #server: Server;
+  kms: ServerKmsClient | undefined;
+
+  constructor(server: Server) {
+    this.#server = server;
+    this.url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  }
+
+  static async start(setting: Setting, port = 0): Promise<ServerEnd> {
+    const { certificate: cert, privateKey: key, ca } = setting.serverTls;
+    const server = createServer({ cert, key, ca, requestCert: true, rejectUnauthorized: false });
+    server.listen(port, '127.0.0.1');
+    await once(server, 'listening');
+    const end = new ServerEnd(server);
+    const app = express();
+    app.use(
+      createPushReceiver({
+        kmsUri: KMS_URI,
+        material: () => end.kms!.material(),
+        ceks: () => end.ceks,
+        report: (message) => setting.reports.push(message),
+        log: silentLog,
+      }),
+    );
+    server.on('request', app);
+    return end;
+  }
+
+  async connect(setting: Setting, baseUrl: string): Promise<void> {
+    this.kms = new ServerKmsClient({
+      baseUrl,
+      kmsUri: KMS_URI,
+      serverId: SERVER_ID,
+      tls: setting.serverTls,
+      engine: setting.engine,
+      ceks: () => this.ceks,
+      clock: systemClock,
+      log: silentLog,
+      report: (message) => setting.reports.push(message),
+    });
+    await this.kms.start();
+  }
+
+  /** As a crash: keys are gone. */
+  forget(): void {
+    this.ceks.close();
+    this.ceks = new CekKeyStore(systemClock);
+  }
+
+  async stop(): Promise<void> {
+    const closed = once(this.#server, 'close');
+    this.#server.close();
+    this.#server.closeAllConnections();
+    await closed;
+    await this.kms?.close();
+    this.ceks.close();
+  }
+}
+
+describe('pCR 7.x.3: the life of a CEK between KMS, MCPTT client and MCPTT server', () => {
+  let setting: Setting;
+  let running: RunningKms;
+  let server: ServerEnd;
+  let ceks: CekKeyStore;
+  let clients: UeKmsClient[] = [];
+  let kmsTls: IssuedIdentity;
+
+  before(async () => {
+    setting = await createSetting();
+    kmsTls = setting.tls;
+  });
+  after(() => setting.stop());
+
+  beforeEach(async () => {
+    server = await ServerEnd.start(setting);
+    running = await startKms(setting, { connect: false, config: { policy: { pushWait: 2_000 } } });
+    await server.connect(setting, running.url);
+    await running.kms.connect({ 'mcptt-as': { https: server.url } });
+    ceks = new CekKeyStore(systemClock);
+    clients = [];
+  });
+  afterEach(async () => {
+    await Promise.all(clients.map((client) => client.close()));
+    await running.kms.stop();
+    await server.stop();
+    ceks.close();
+  });
+
+  const clientOf = async (mcpttId: string, clientId = CLIENT, baseUrl = running.url): Promise<UeKmsClient> => {
+    const token = await setting.idm.sign(
+      setting.idm.claims(Date.now(), { mcptt_id: mcpttId, exp: Math.floor(Date.now() / 1000) + 3600 }),
+    );
+    const client = new UeKmsClient({
+      baseUrl,
+      kmsUri: KMS_URI,
+      mcpttId,
+      clientId,
+      token: () => token,
+      ceks,
+      engine: setting.engine,
+      protection: () => kekProtection(),
+      tls: { ca: setting.ca.certificate },
+      clock: systemClock,
+      log: silentLog,
+      report: (message) => setting.reports.push(message),
+    });
+    clients.push(client);
+    return client;
+  };
+  const verb = async (name: string, args: JsonObject = {}): Promise<JsonObject> =>
+    (await running.kms.verbs[name]!(args)) as JsonObject;
+  const issued = async (): Promise<JsonObject[]> => (await running.kms.readings.ceks!({})) as JsonObject[];
+  const stateOf = async (keyId: string | undefined) => (await issued()).find((cek) => cek.keyId === keyId)?.state;
+  const alice = { userUri: ALICE, sipSession: SESSION };
+  const codeOf = (run: () => unknown): string => {
+    try {
+      run();
+      return 'no error';
+    } catch (error) {
+      return (error as { code: string }).code;
+    }
+  };
+
+  it('step 3b: the client gets valid key material and the CEK; the server holds the same CEK under the same Key ID (INT-1)', async () => {
+    const client = await clientOf(ALICE);
+    const { keyId } = await client.requestKey(SESSION);
+    expect(client.material.signer().userUri).to.equal(ALICE);
+    expect(client.material.periods).to.have.length(2);
+    const [mine] = ceks.list();
+    const [theirs] = server.ceks.list();
+    expect(mine).to.include({ keyId, state: 'current', userUri: ALICE, sipSession: SESSION });
+    expect(theirs).to.include({ keyId, state: 'current', userUri: ALICE, sipSession: SESSION });
+    expect(theirs!.cekFingerprint).to.equal(mine!.cekFingerprint);
+    expect((await issued())[0]).to.include({ keyId, state: 'active', cekFingerprint: mine!.cekFingerprint });
+  });
+
+  it('the CEK crosses HTTP-1 only inside I_MESSAGEs, and never in a log or an audit entry', async () => {
+    const client = await clientOf(ALICE);
+    const { keyId } = await client.requestKey(SESSION);
+    const key = Buffer.from(ceks.opening(keyId!).key);
+    const seen = setting.reports.map((message) => Buffer.from(message.bytes).toString('latin1')).join('\n');
+    const audit = JSON.stringify(await running.kms.readings.audit!({}));
+    for (const form of [key.toString('hex'), key.toString('base64'), key.toString('latin1')]) {
+      expect(seen.toLowerCase()).to.not.contain(form.toLowerCase());
+      expect(audit).to.not.contain(form);
+    }
+    expect(audit).to.contain(keyId);
+  });
+
+  it('a repeated request gets the same CEK; another SIP session, user or client another one (INT-1, MULTI-1)', async () => {
+    const client = await clientOf(ALICE);
+    const first = await client.requestKey(SESSION);
+    expect(await client.requestKey(SESSION)).to.deep.equal(first);
+    const bob = await clientOf(BOB, 'urn:uuid:22222222-2222-4222-8222-222222222222');
+    const second = await bob.requestKey(SESSION);
+    const other = await clientOf(ALICE, 'urn:uuid:33333333-3333-4333-8333-333333333333');
+    const third = await other.requestKey('sip:ue-2@192.0.2.2');
+    const keyIds = [first.keyId, second.keyId, third.keyId];
+    expect(new Set(keyIds)).to.have.length(3);
+    expect(new Set(server.ceks.list().map((held) => held.cekFingerprint))).to.have.length(3);
+  });
+
+  it('a client that has started over has a new CEK on its new SIP session, and its old one is ended', async () => {
+    const client = await clientOf(ALICE);
+    const { keyId: old } = await client.requestKey(SESSION);
+    const { keyId } = await client.requestKey('sip:ue-1@192.0.2.1:9;transport=ws');
+    expect(keyId).to.not.equal(old);
+    await until(
+      'the end of the old CEK at the server',
+      () => codeOf(() => server.ceks.opening(old!)) === 'CEK_RETIRED',
+    );
+    expect(await stateOf(old)).to.equal('ended');
+    expect(server.ceks.opening(keyId!).state).to.equal('current');
+  });
+
+  it('POL-1: where no protection is required there are key sets and no CEK, and nothing is pushed', async () => {
+    await verb('setPolicy', { protectionRequired: false });
+    const client = await clientOf(ALICE);
+    expect(await client.requestKey(SESSION)).to.deep.equal({ keyId: undefined });
+    expect(client.material.signer().userUri).to.equal(ALICE);
+    expect(await issued()).to.deep.equal([]);
+    expect(server.ceks.list()).to.deep.equal([]);
+  });
+
+  it('LIFE-2: a rotation by the operator reaches both ends; the old key opens only, until the overlap ends', async () => {
+    await verb('setPolicy', { cek: { overlap: 300 } });
+    const client = await clientOf(ALICE);
+    const { keyId: old } = await client.requestKey(SESSION);
+    await client.eventsSettled();
+    expect(await verb('cekRotate', { user: ALICE })).to.deep.equal({ superseding: [old] });
+    await until('the new CEK at the client', () => ceks.sealing(alice).keyId !== old);
+    const next = ceks.sealing(alice).keyId;
+    expect(server.ceks.sealing(alice).keyId).to.equal(next);
+    expect(Buffer.from(ceks.opening(next).key)).to.deep.equal(Buffer.from(server.ceks.opening(next).key));
+    expect(ceks.opening(old!).state).to.equal('overlap');
+    expect(server.ceks.opening(old!).state).to.equal('overlap');
+    await until(
+      'the end of the overlap at the server',
+      () => codeOf(() => server.ceks.opening(old!)) === 'CEK_RETIRED',
+    );
+    await until('the end of the overlap at the client', () => codeOf(() => ceks.opening(old!)) === 'CEK_RETIRED');
+    await until('the end at the KMS', async () => (await stateOf(old)) === 'ended');
+  });
+
+  it('LIFE-3: the client asks for an update, the KMS decides by its rule, and both ends hold the same answer', async () => {
+    const client = await clientOf(ALICE);
+    const { keyId: first } = await client.requestKey(SESSION);
+    expect(await client.askUpdate(SESSION, first!), 'young: the same again').to.deep.equal({ keyId: first });
+    await verb('setPolicy', { cek: { renewAfter: 0 } });
+    const { keyId: second } = await client.askUpdate(SESSION, first!);
+    expect(second, 'old enough: a new one').to.not.equal(first);
+    expect(ceks.sealing(alice).keyId).to.equal(second);
+    expect(server.ceks.sealing(alice).keyId).to.equal(second);
+    expect(await client.askUpdate(SESSION, first!), 'who is behind gets the current one').to.deep.equal({
+      keyId: second,
+    });
+  });
+
+  it('LIFE-3: a CEK that has protected many messages is renewed, as the ends have counted them', async () => {
+    await verb('setPolicy', { cek: { renewAfterMessages: 5 } });
+    const client = await clientOf(ALICE);
+    const { keyId } = await client.requestKey(SESSION);
+    for (let i = 0; i < 3; i += 1) ceks.sealing(alice);
+    expect(await client.askUpdate(SESSION, keyId!)).to.deep.equal({ keyId });
+    for (let i = 0; i < 3; i += 1) ceks.sealing(alice);
+    expect((await client.askUpdate(SESSION, keyId!)).keyId).to.not.equal(keyId);
+  });
+
+  it('LIFE-4: the server asks for an update; the client learns the same by its event stream', async () => {
+    await verb('setPolicy', { cek: { renewAfter: 0 } });
+    const client = await clientOf(ALICE);
+    const { keyId: first } = await client.requestKey(SESSION);
+    await client.eventsSettled();
+    const second = await server.kms!.askUpdate({ keyId: first!, sipSession: SESSION });
+    expect(second).to.not.equal(first);
+    await until('the new CEK at the client', () => ceks.sealing(alice).keyId === second);
+    expect(server.ceks.sealing(alice).keyId).to.equal(second);
+  });
+
+  it('LIFE-4: a server that has restarted fetches the CEKs of its sessions and goes on', async () => {
+    const client = await clientOf(ALICE);
+    const { keyId } = await client.requestKey(SESSION);
+    const bob = await clientOf(BOB, 'urn:uuid:22222222-2222-4222-8222-222222222222');
+    await bob.requestKey('sip:ue-2@192.0.2.2');
+    server.forget();
+    expect(await server.kms!.resume([SESSION])).to.deep.equal([keyId]);
+    expect(Buffer.from(server.ceks.opening(keyId!).key)).to.deep.equal(Buffer.from(ceks.opening(keyId!).key));
+    expect(await server.kms!.resume()).to.have.length(2);
+  });
+
+  it('INT-2: updates that both ends ask for at once end in one key', async () => {
+    const client = await clientOf(ALICE);
+    const { keyId } = await client.requestKey(SESSION);
+    await client.eventsSettled();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await verb('setPolicy', { cek: { renewAfter: 15 } });
+    const answers = await Promise.all([
+      client.askUpdate(SESSION, keyId!),
+      server.kms!.askUpdate({ keyId: keyId!, sipSession: SESSION }).then((id) => ({ keyId: id })),
+      verb('cekRotate', { user: ALICE }).then(() => undefined),
+    ]);
+    const last = (await issued()).filter((cek) => cek.state === 'active');
+    expect(last).to.have.length(1);
+    await until('one key at both ends', () => {
+      const [mine, theirs] = [ceks.sealing(alice).keyId, server.ceks.sealing(alice).keyId];
+      return mine === theirs && mine === last[0]!.keyId;
+    });
+    expect(answers[0]?.keyId).to.not.equal(keyId);
+    expect(new Set((await issued()).map((cek) => cek.keyId)).size).to.be.at.most(3);
+  });
+
+  for (const [by, reason, act] of [
+    ['the server', 'deregistered', () => server.kms!.ended({ sipSession: SESSION, reason: 'deregistered' })],
+    ['the user', 'logged-off', () => clients[0]!.ended(SESSION, 'logged-off')],
+    ['the operator', 'revoked', () => verb('cekRevoke', { user: ALICE })],
+  ] as const) {
+    it(`LIFE-1: ended by ${by} (${reason}), the key is forgotten everywhere and its Key ID retired`, async () => {
+      const client = await clientOf(ALICE);
+      const { keyId } = await client.requestKey(SESSION);
+      await client.eventsSettled();
+      if (by === 'the server') server.ceks.end({ sipSession: SESSION }, reason);
+      await act();
+      await until('the end at the client', () => codeOf(() => ceks.opening(keyId!)) === 'CEK_RETIRED');
+      await until('the end at the server', () => codeOf(() => server.ceks.opening(keyId!)) === 'CEK_RETIRED');
+      const [cek] = await issued();
+      expect(cek).to.include({ keyId, state: 'ended', endReason: reason });
+      expect(cek).to.not.have.property('cekFingerprint');
+      await until('no more about an ended CEK', async () =>
+        client.askUpdate(SESSION, keyId!).then(
+          () => false,
+          (error: { detail: { httpStatus: number } }) => [409, 403].includes(error.detail.httpStatus),
+        ),
+      );
+    });
+  }
+
+  it('LIFE-1: a CEK ends with the access token where policy says so', async () => {
+    await verb('setPolicy', { cek: { endsWithToken: true } });
+    const token = await setting.idm.sign(setting.idm.claims(Date.now(), { exp: Math.floor(Date.now() / 1000) + 2 }));
+    const answer = await post(setting.asUe, `${running.url}/keymanagement/identity/v1/keyprov`, {
+      token,
+      request: { cekRequests: [{ sipSession: SESSION }] },
+    });
+    if (answer.response.message?.type !== 'key-prov') throw new Error(`status ${answer.status}`);
+    const { keyId } = answer.response.message.ceks[0]!;
+    await until('the end of the CEK at the server', () => codeOf(() => server.ceks.opening(keyId)) === 'CEK_RETIRED');
+    expect((await issued())[0]).to.include({ keyId, state: 'ended', endReason: 'expired' });
+  });
+
+  it('MULTI-1: one user logging off leaves the other user of the SIP session alone', async () => {
+    const client = await clientOf(ALICE);
+    await client.requestKey(SESSION);
+    const bob = await clientOf(BOB, 'urn:uuid:22222222-2222-4222-8222-222222222222');
+    const { keyId } = await bob.requestKey(SESSION);
+    await client.ended(SESSION, 'logged-off');
+    expect(await stateOf(keyId)).to.equal('active');
+    expect(server.ceks.opening(keyId!).state).to.equal('current');
+  });
+
+  it('a revoked user gets no key material until policy allows it again', async () => {
+    const client = await clientOf(ALICE);
+    await client.requestKey(SESSION);
+    await verb('cekRevoke', { user: ALICE });
+    const refused = await client.requestKey(SESSION).catch((error: { detail: JsonObject }) => error.detail);
+    expect(refused).to.include({ httpStatus: 403, errorCode: 2005 });
+    await verb('setPolicy', { deniedMcpttIds: [] });
+    expect((await client.requestKey(SESSION)).keyId).to.match(/^f[0-9a-f]{7}$/);
+  });
+
+  it('an event stream that was lost misses nothing (Last-Event-ID)', async () => {
+    const client = await clientOf(ALICE);
+    const { keyId: first } = await client.requestKey(SESSION);
+    expect(await client.eventsSettled()).to.equal('open');
+    // What happens while the client is away: the KMS is unreachable for it, and rotates twice.
+    client.reconnectEvents();
+    await verb('cekRotate', { user: ALICE });
+    await until(
+      'the first rotation',
+      async () => (await issued()).filter((cek) => cek.state === 'active' && cek.keyId !== first).length === 1,
+    );
+    await verb('cekRotate', { user: ALICE });
+    await until('both rotations at the client', async () => {
+      const all = await issued();
+      const last = all.at(-1);
+      return all.length === 3 && last?.state === 'active' && ceks.sealing(alice).keyId === last.keyId;
+    });
+    expect(
+      ceks
+        .list()
+        .map((held) => held.state)
+        .sort(),
+    ).to.deep.equal(['current', 'overlap', 'overlap']);
+  });
+
+  it('STEP-3bP: while the server is down the answer says pending-ack within its bound; the push is repeated until taken', async () => {
+    await verb('setPolicy', { pushWait: 50 });
+    const { port } = new URL(server.url);
+    await server.stop();
+    const client = await clientOf(ALICE);
+    const { keyId, state } = await client.requestKey(SESSION);
+    expect(state).to.equal('pending-ack');
+    expect(codeOf(() => ceks.sealing(alice))).to.equal('CEK_PENDING');
+    expect(await stateOf(keyId)).to.equal('pending-ack');
+    server = await ServerEnd.start(setting, Number(port));
+    await server.connect(setting, running.url);
+    await until('the push to the server', () => server.ceks.list().some((held) => held.keyId === keyId));
+    await until('the event to the client', () => ceks.list()[0]?.state === 'current');
+  });
+
+  it('LIFE-2: a stream of messages in both directions loses none over 20 rekeys', async function () {
+    this.timeout(30_000);
+    const client = await clientOf(ALICE);
+    await client.requestKey(SESSION);
+    await client.eventsSettled();
+    const protection = kekProtection();
+    const lost: string[] = [];
+    let opened = 0;
+    let sending = true;
+    const stream = async (from: () => CekKeyStore, to: () => CekKeyStore): Promise<void> => {
+      const inFlight: Promise<void>[] = [];
+      while (sending) {
+        const entity = mimeEntity('text/plain', randomBytes(64));
+        const body = await protection.protect(entity, from().sealing(alice));
+        inFlight.push(
+          protection
+            .open(body, (keyId) => to().awaitOpening(keyId, 2_000))
+            .then(
+              (arrived) => {
+                opened += Number(Buffer.compare(serialiseMime(arrived.entity), serialiseMime(entity)) === 0);
+              },
+              (error: { code: string; message: string }) => lost.push(`${error.code} ${error.message}`),
+            )
+            .then(() => undefined),
+        );
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      await Promise.all(inFlight);
+    };
+    const streams = [
+      stream(
+        () => ceks,
+        () => server.ceks,
+      ),
+      stream(
+        () => server.ceks,
+        () => ceks,
+      ),
+    ];
+    for (let i = 0; i < 20; i += 1) {
+      const before = server.ceks.sealing(alice).keyId;
+      await verb('cekRotate', { user: ALICE });
+      await until(`rekey ${i + 1} at both ends`, () => {
+        const theirs = server.ceks.sealing(alice).keyId;
+        return theirs !== before && ceks.sealing(alice).keyId === theirs;
+      });
+    }
+    sending = false;
+    await Promise.all(streams);
+    expect(lost).to.deep.equal([]);
+    expect(opened).to.be.greaterThan(40);
+    expect((await issued()).length).to.equal(21);
+  });
+
+  it('a push is refused from anyone but the KMS', async () => {
+    const push = `${server.url}/cek/v1/push`;
+    const { httpsClient } = await import('../../../actors/messages/kms/https.ts');
+    const { buildCekPush } = await import('../../../actors/messages/kms/cek.ts');
+    const body = Buffer.from(buildCekPush([{ end: { sipSession: SESSION, reason: 'revoked' } }])).toString();
+    const client = await clientOf(ALICE);
+    const { keyId } = await client.requestKey(SESSION);
+    const strangerTls = await setting.ca.issue({
+      commonName: 'kms',
+      uri: [`https://${KMS_URI}`],
+      dns: ['other.example'],
+    });
+    const foreignCa = await (await import('../../../actors/security/ca.ts')).createTestCa();
+    const forged = await foreignCa.issue({ commonName: 'kms', dns: [KMS_URI] });
+    for (const tls of [
+      { ca: setting.ca.certificate },
+      strangerTls,
+      setting.serverTls,
+      { ...forged, ca: setting.ca.certificate },
+    ]) {
+      const stranger = httpsClient(tls);
+      const response = await stranger.fetch(push, {
+        method: 'POST',
+        headers: { 'content-type': 'application/xml' },
+        body,
+      });
+      expect(response.status).to.equal(403);
+      await response.arrayBuffer();
+      await stranger.close();
+    }
+    expect(server.ceks.opening(keyId!).state).to.equal('current');
+    const real = httpsClient(kmsTls);
+    const response = await real.fetch(push, { method: 'POST', headers: { 'content-type': 'application/xml' }, body });
+    expect(response.status).to.equal(200);
+    await response.arrayBuffer();
+    await real.close();
+  });
+});
