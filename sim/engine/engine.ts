@@ -125,7 +125,7 @@ export class Engine {
       transport: this.#transport,
       local: new LocalAddresses(this.#transport),
       transactions: this.#transactions,
-      dialogs: new Dialogs(),
+      dialogs: new Dialogs(this.#wheel),
       flows: new FlowCache(clock, this.#transport),
       afterTurn: this.#afterTurn,
       log,

@@ -62,12 +62,20 @@ export class Controller implements ConnectionEvents {
     } catch (error) {
       if (error instanceof EngineError && error.code === 'ERR_REQUEST_REFUSED') app.send(nokLeader(id, error.message));
       else if (error instanceof SipParseError) app.send(nokLeader(id, `Server error: ${error.message}`));
-      else throw error;
+      else {
+        // Whatever one message of one application led to must not end the process.
+        core.log(
+          'warn',
+          `control: ${verb.slice(0, 32)} failed: ${error instanceof Error ? error.message : String(error)}`,
+        );
+        app.send(nokLeader(id, 'Server error: internal'));
+      }
     }
   }
 
   closed(app: AppConnection, reason: string): void {
     this.#parts.routes.removeAll(app);
+    this.#parts.uas.appGone(app);
     this.#parts.core.log('info', `control: connection ended, ${reason}`);
   }
 

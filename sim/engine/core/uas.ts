@@ -119,6 +119,15 @@ export class Uas implements IncomingHandler {
     return response;
   }
 
+  /** What an application left unanswered is forgotten after the usual patience, in silence (contract, section 3). */
+  appGone(app: AppConnection): void {
+    for (const incoming of this.#incoming.values()) {
+      if (incoming.app !== app) continue;
+      this.#core.wheel.clear(incoming.patience);
+      incoming.patience = this.#core.wheel.set(incoming, 'patience', APP_PATIENCE_MS);
+    }
+  }
+
   /** Takes a request out of the UAS core's hands: a proxy answers it from now on. */
   release(incoming: IncomingRequest): void {
     this.#incoming.delete(incoming.id);
@@ -131,7 +140,6 @@ export class Uas implements IncomingHandler {
     this.#dialogs.finalSent(incoming, incoming.dialog, response);
   }
 
-  /** Applications that have gone answer nothing: their INVITEs and requests stay unanswered, as with drachtio-server. */
   cancelled(incoming: IncomingRequest, cancel: SipMessage, flow: Flow): void {
     const accepted = incoming.transaction.state === 'accepted';
     if (accepted && incoming.dialog !== undefined) {
@@ -150,6 +158,7 @@ export class Uas implements IncomingHandler {
   abandoned(incoming: IncomingRequest): void {
     this.#finish(incoming);
     incoming.transaction.terminate();
+    if (incoming.dialog?.state === 'early') this.#core.dialogs.remove(incoming.dialog);
     this.#core.log('warn', `${incoming.request.method} ${incoming.request.callId}: the application never answered`);
   }
 

@@ -1,5 +1,6 @@
 import type { AppConnection } from '../control/connection.ts';
 import { type Address, parseUri, type SipMessage, type SipUri } from '../message/index.ts';
+import type { Timer } from '../timers.ts';
 import type { Flow } from '../transport/index.ts';
 import type { Unacknowledged } from './unacknowledged.ts';
 
@@ -50,6 +51,8 @@ export class Dialog {
   inviteReceived = false;
   /** A 2xx of ours that awaits its ACK. */
   unacknowledged: Unacknowledged | undefined;
+  /** Ends a subscription that nobody refreshes. */
+  subscription: Timer | undefined;
   /** RSeq and CSeq number of the last reliable provisional response received: what a PRACK acknowledges. */
   reliableReceived: { readonly rseq: number; readonly sequence: number } | undefined;
   #state: DialogState = 'early';

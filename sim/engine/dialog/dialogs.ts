@@ -1,5 +1,5 @@
-import type { AppConnection } from '../control/connection.ts';
 import type { SipMessage } from '../message/index.ts';
+import type { TimerWheel } from '../timers.ts';
 import type { Dialog } from './dialog.ts';
 
 /** All dialogs of an engine, by the contract's id and by what a request from the other side carries. */
@@ -8,6 +8,12 @@ export class Dialogs {
   /** Call-ID and our tag: the To tag of a request in the dialog. */
   readonly #byLocal = new Map<string, Dialog>();
   readonly #byCallId = new Map<string, Dialog>();
+
+  readonly #wheel: TimerWheel;
+
+  constructor(wheel: TimerWheel) {
+    this.#wheel = wheel;
+  }
 
   get size(): number {
     return this.#byId.size;
@@ -21,6 +27,7 @@ export class Dialogs {
 
   remove(dialog: Dialog): void {
     dialog.terminate();
+    this.#wheel.clear(dialog.subscription);
     if (this.#byId.get(dialog.id) === dialog) this.#byId.delete(dialog.id);
     const key = `${dialog.callId};${dialog.localTag}`;
     if (this.#byLocal.get(key) === dialog) this.#byLocal.delete(key);
@@ -44,9 +51,5 @@ export class Dialogs {
   /** The dialog with a Call-ID, wherever an application names no more than that. */
   findByCallId(callId: string): Dialog | undefined {
     return this.#byCallId.get(callId);
-  }
-
-  *ofApp(app: AppConnection): Iterable<Dialog> {
-    for (const dialog of this.#byId.values()) if (dialog.app === app) yield dialog;
   }
 }

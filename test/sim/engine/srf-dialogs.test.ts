@@ -177,7 +177,7 @@ describe('sim/engine: dialogs of an unmodified drachtio-srf', () => {
 
   it('100rel as UAS: RSeq is added, PRACK reaches the hook and is answered', async () => {
     let pracks = 0;
-    srf.invite((req, res) => {
+    srf.invite((_req, res) => {
       res.send(183, { headers: { Require: '100rel' } }, null, () => {
         pracks++;
         res.send(200, { body: SDP });

@@ -1,0 +1,197 @@
+import { expect } from 'chai';
+import type { RawApp } from './support/app.ts';
+import { Bench } from './support/bench.ts';
+import { fresh, type Peer, requestText, responseText } from './support/peer.ts';
+import { settle, until } from './support/wait.ts';
+
+describe('sim/engine: time-outs, on a clock that tests move', () => {
+  let bench: Bench;
+  let app: RawApp;
+  let peer: Peer;
+
+  beforeEach(async () => {
+    bench = await Bench.start();
+    app = await bench.app('invite', 'message', 'subscribe');
+    peer = await bench.peer('udp');
+  });
+
+  afterEach(() => bench.stop());
+
+  const parts = () => ({ callId: fresh('c'), from: `<sip:a@example.com>;tag=${fresh('a')}` });
+  const count = (method: string): number => peer.inbox.items.filter((m) => m.isRequest && m.method === method).length;
+
+  it('a silent UDP target: the request is repeated, then the application gets a 408 made here', async () => {
+    const { tokens } = await app.ask('sip||', `OPTIONS sip:bob@127.0.0.1:${peer.port} SIP/2.0\r\n\r\n`);
+    bench.clock.advance(32_000);
+    const timeout = await app.response(408);
+    expect(timeout.transaction).to.equal(tokens[10]);
+    expect(timeout.frame.tokens[2]).to.equal('network');
+    await until('eleven copies', () => count('OPTIONS') === 11);
+    expect(bench.engine.figures.clientTransactions).to.equal(0);
+  });
+
+  it('200 to INVITE is repeated from T1 to T2 until the ACK (13.3.1.4)', async () => {
+    const call = parts();
+    peer.send(requestText(peer, { ...call, method: 'INVITE' }));
+    const { message, transaction } = await app.request('INVITE');
+    app.answer(message, transaction, 200);
+    const ok = await peer.response(200);
+    bench.clock.advance(8_000);
+    await until('four more', () => peer.inbox.items.filter((m) => m.status === 200).length === 4);
+    peer.send(requestText(peer, { ...call, method: 'ACK', to: ok.get('to')! }));
+    await app.request('ACK');
+    peer.inbox.items.length = 0;
+    bench.clock.advance(20_000);
+    await settle();
+    expect(peer.inbox.items).to.deep.equal([]);
+  });
+
+  it('no ACK for 64*T1: BYE by the stack, and the application hears of it as unsolicited (section 9)', async () => {
+    const call = parts();
+    peer.send(requestText(peer, { ...call, method: 'INVITE' }));
+    const { message, transaction } = await app.request('INVITE');
+    app.answer(message, transaction, 200);
+    const ok = await peer.response(200);
+    bench.clock.advance(32_000);
+    const bye = await peer.request('BYE');
+    expect(bye.get('reason')).to.equal('SIP ;cause=200 ;text="ACK timeout"');
+    expect(bye.from!.tag).to.equal(ok.to!.tag);
+    const { frame, dialog } = await app.request('BYE');
+    expect(frame.tokens[2]).to.equal('application');
+    expect(frame.tokens[8]).to.equal('unsolicited');
+    expect(dialog).to.equal(`${call.callId};from-tag=${message.from!.tag}`);
+    expect(bench.engine.figures.dialogs).to.equal(0);
+  });
+
+  it('CANCEL after our 200: 481, BYE by the stack, unsolicited BYE to the application', async () => {
+    const call = { ...parts(), branch: `z9hG4bK${fresh()}` };
+    peer.send(requestText(peer, { ...call, method: 'INVITE' }));
+    const { message, transaction } = await app.request('INVITE');
+    app.answer(message, transaction, 200);
+    await peer.response(200);
+    peer.send(requestText(peer, { ...call, method: 'CANCEL' }));
+    await peer.response(481, 'CANCEL');
+    await peer.request('BYE');
+    expect((await app.request('BYE')).transaction).to.equal('unsolicited');
+  });
+
+  it('a reliable 1xx is repeated, doubling; without PRACK the INVITE ends with 504 (RFC 3262 3)', async () => {
+    peer.send(requestText(peer, { ...parts(), method: 'INVITE', headers: ['Supported: 100rel'] }));
+    const { message, transaction } = await app.request('INVITE');
+    app.answer(message, transaction, 183, ['require: 100rel']);
+    app.answer(message, transaction, 180, ['require: 100rel']);
+    await peer.response(183);
+    bench.clock.advance(31_999);
+    await until('the repetitions', () => peer.inbox.items.filter((m) => m.status === 183).length === 6);
+    // The second one waits for the PRACK of the first.
+    expect(peer.inbox.items.some((m) => m.status === 180)).to.equal(false);
+    bench.clock.advance(1);
+    await peer.response(504);
+  });
+
+  it('an application that never answers: after 64 s the request is forgotten, without an answer', async () => {
+    peer.send(requestText(peer, { method: 'MESSAGE' }));
+    const { message, transaction } = await app.request('MESSAGE');
+    bench.clock.advance(63_999);
+    expect(bench.engine.figures.unanswered).to.equal(1);
+    bench.clock.advance(10);
+    expect(bench.engine.figures.unanswered).to.equal(0);
+    expect(bench.engine.figures.serverTransactions).to.equal(0);
+    const { tokens } = await app.reply(app.answer(message, transaction, 200));
+    expect(tokens[4]).to.equal('Response not sent due to unknown transaction');
+    expect(peer.inbox.items).to.deep.equal([]);
+  });
+
+  it('a call that rings for minutes is not forgotten', async () => {
+    peer.send(requestText(peer, { ...parts(), method: 'INVITE' }));
+    const { message, transaction } = await app.request('INVITE');
+    app.answer(message, transaction, 180);
+    await peer.response(180);
+    bench.clock.advance(170_000);
+    app.answer(message, transaction, 200);
+    await peer.response(200);
+  });
+
+  it('proxy, serial: the provisional time-out brings the next target', async () => {
+    const second = await bench.peer('udp');
+    peer.send(requestText(peer, { ...parts(), method: 'INVITE' }));
+    const { transaction } = await app.request('INVITE');
+    const silent = await bench.peer('udp');
+    const id = app.send(
+      `proxy|${transaction}||fullResponse||serial|2s||sip:u@127.0.0.1:${silent.port}|sip:u@127.0.0.1:${second.port}`,
+      'INVITE sip:u@x SIP/2.0\r\n\r\n',
+    );
+    const first = await silent.request('INVITE');
+    bench.clock.advance(2_000);
+    const invite = await second.request('INVITE');
+    // The first target wakes up: now it can be cancelled (9.1).
+    silent.send(responseText(first, 180, { tag: 's' }));
+    await silent.request('CANCEL');
+    second.send(responseText(invite, 200, { tag: 'u' }));
+    expect((await peer.response(200)).to!.tag).to.equal('u');
+    expect((await app.reply(id)).sip!.toString()).to.match(/^SIP\/2\.0 408 /);
+    expect((await app.reply(id)).sip!.toString()).to.match(/^SIP\/2\.0 200 /);
+    expect((await app.reply(id)).tokens[4]).to.equal('done');
+  });
+
+  it('proxy: the final time-out cancels a target that only rings; the caller gets 408', async () => {
+    const target = await bench.peer('udp');
+    const call = parts();
+    peer.send(requestText(peer, { ...call, method: 'INVITE' }));
+    const { transaction } = await app.request('INVITE');
+    app.send(
+      `proxy|${transaction}||fullResponse||serial||1500ms|sip:u@127.0.0.1:${target.port}`,
+      'INVITE sip:u@x SIP/2.0\r\n\r\n',
+    );
+    const invite = await target.request('INVITE');
+    target.send(responseText(invite, 180, { tag: 'u' }));
+    await peer.response(180);
+    bench.clock.advance(1_500);
+    const cancel = await target.request('CANCEL');
+    target.send(responseText(cancel, 200, { tag: 'u' }));
+    target.send(responseText(invite, 487, { tag: 'u' }));
+    await target.request('ACK');
+    await peer.response(408, 'INVITE');
+  });
+
+  it('proxy: timer C ends an INVITE that rings for ever (16.8)', async () => {
+    const target = await bench.peer('udp');
+    peer.send(requestText(peer, { ...parts(), method: 'INVITE' }));
+    const { transaction } = await app.request('INVITE');
+    app.send(
+      `proxy|${transaction}||fullResponse||serial|||sip:u@127.0.0.1:${target.port}`,
+      'INVITE sip:u@x SIP/2.0\r\n\r\n',
+    );
+    target.send(responseText(await target.request('INVITE'), 180, { tag: 'u' }));
+    await peer.response(180);
+    bench.clock.advance(180_000);
+    await settle();
+    expect(target.inbox.items).to.deep.equal([]);
+    bench.clock.advance(1_000);
+    await target.request('CANCEL');
+    await peer.response(408, 'INVITE');
+  });
+
+  it('nothing remains when all is over', async () => {
+    const call = parts();
+    peer.send(requestText(peer, { ...call, method: 'INVITE' }));
+    const { message, transaction } = await app.request('INVITE');
+    app.answer(message, transaction, 200);
+    const ok = await peer.response(200);
+    const inDialog = { ...call, to: ok.get('to')! };
+    peer.send(requestText(peer, { ...inDialog, method: 'ACK' }));
+    await app.request('ACK');
+    peer.send(requestText(peer, { ...inDialog, method: 'BYE', cseq: 2 }));
+    const bye = await app.request('BYE');
+    app.answer(bye.message, bye.transaction, 200);
+    await peer.response(200, 'BYE');
+    bench.clock.advance(70_000);
+    expect(bench.engine.figures).to.deep.include({
+      serverTransactions: 0,
+      clientTransactions: 0,
+      dialogs: 0,
+      unanswered: 0,
+      timers: 0,
+    });
+  });
+});
