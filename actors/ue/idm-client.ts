@@ -28,8 +28,6 @@ export interface IdmClientOptions {
   readonly report: Report;
   /** For each request, milliseconds. */
   readonly timeout?: number;
-  /** Stands between client and network, for tests that change what comes over it. */
-  readonly intercept?: (fetch: Fetch) => Fetch;
 }
 
 /** Deviations of a login, for scenarios about the IdM's refusals. */
@@ -80,7 +78,7 @@ export function createIdmClient(options: IdmClientOptions): IdmClient {
     (await undiciFetch(url, { ...init, dispatcher: agent } as Parameters<
       typeof undiciFetch
     >[1])) as unknown as Response;
-  const fetch = recordingFetch((options.intercept ?? ((same) => same))(direct), options.report, {
+  const fetch = recordingFetch(direct, options.report, {
     interface: 'CSC-1',
     peer: 'idm',
   });
