@@ -105,8 +105,11 @@ class McpttAs implements Actor {
     const endpoints: Record<string, string> = { https: this.#https.url };
     for (const hostport of hostports) {
       const [protocol, address] = hostport.split('/') as [string, string];
-      endpoints[protocol] ??= publicHost === undefined ? address : address.replace(/^(?:\[[^\]]*\]|[^:]*)/, publicHost);
+      const reached = publicHost === undefined ? address : address.replace(/^(?:\[[^\]]*\]|[^:]*)/, publicHost);
+      endpoints[protocol] ??= `sip:${reached};transport=${protocol}`;
     }
+    const sip2 = endpoints.tcp ?? endpoints.tls ?? endpoints.udp;
+    if (sip2 !== undefined) endpoints.sip2 = sip2;
     this.#endpoints = endpoints;
     return endpoints;
   }
@@ -187,11 +190,12 @@ class McpttAs implements Actor {
   }
 }
 
-/** A SIP URI of an actor's endpoints, which are `host:port` by transport. */
+/** SIP URI of a peer that names one of its SIP endpoints as a URI or as `host:port`. */
 function sipUriOf(endpoints: Endpoints | undefined): string | undefined {
-  for (const protocol of ['tcp', 'tls', 'udp']) {
-    const endpoint = endpoints?.[protocol];
-    if (endpoint !== undefined) return /^sips?:/.test(endpoint) ? endpoint : `sip:${endpoint};transport=${protocol}`;
+  for (const name of ['sip2', 'tcp', 'tls', 'udp']) {
+    const endpoint = endpoints?.[name];
+    if (endpoint === undefined) continue;
+    return /^sips?:/.test(endpoint) ? endpoint : `sip:${endpoint};transport=${name === 'sip2' ? 'tcp' : name}`;
   }
   return undefined;
 }
@@ -238,8 +242,8 @@ const noPeer = (peer: string): McpttAsError =>
   });
 
 /**
- * Makes the MCPTT server. Endpoints: `tcp`, `udp`, `tls` as `host:port` (SIP-2, those of its engine) and `https`, where the
- * KMS pushes to. Needs of its peers: `tcp` (or `tls`, `udp`) of sip-core, `https` of idm and kms.
+ * Makes the MCPTT server. Endpoints: `sip2` and those of its engine (`tcp`, `udp`, `tls`) as SIP URIs, and `https`, where
+ * the KMS pushes to. Needs of its peers: `sip2` (or `tcp`, `tls`, `udp`) of sip-core, `https` of idm and kms.
  */
 export function createMcpttAs(config: McpttAsConfig, ctx: ActorContext, shared: McpttAsShared = {}): Actor {
   return new McpttAs(config, ctx, shared);

@@ -23,6 +23,8 @@ export async function tokenCheck(options: TokenCheckOptions): Promise<(token: st
   const { issuer, audience, scope, fetch, clock } = options;
   const now = (): number => clock.now();
   const keys = remoteTokenKeys({ url: await discoverKeys(issuer, fetch), fetch, now });
+  // Fetched ahead of the first token, which then waits for nothing; a failure here is met again, and told, with that token.
+  await keys.find('').catch(() => undefined);
   const verifier = createTokenVerifier({ issuer, audience, scopes: [scope], keys, now });
   return (token) => verifier.verify(token);
 }

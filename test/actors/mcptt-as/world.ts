@@ -234,7 +234,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   );
   const coreEndpoints = await core.start();
   await core.connect({ 'mcptt-as': { tcp: serverAt } });
-  await server.useCore(`sip:${coreEndpoints.tcp!};transport=tcp`);
+  await server.useCore(coreEndpoints.sip2!);
 
   const give = (ceks: CekKeyStore, user: string, clientId: string, sipSession: string, supersedes?: string): string => {
     const cek = {
