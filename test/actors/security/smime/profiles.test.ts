@@ -160,6 +160,16 @@ describe('protection profiles', () => {
       }
     });
 
+    it('signed as content of another type (RFC 5652 clause 5.3)', async () => {
+      // The attributes are changed and signed again by their own signer: nothing but the content type is wrong then.
+      const signed = Buffer.from(await sign(entity, alice, now));
+      const idData = hex('06092a864886f70d010701');
+      signed[signed.lastIndexOf(idData) + 10]! += 1;
+      const attributes = signed.subarray(signed.indexOf(hex('a069')), signed.indexOf(hex('a069')) + 2 + 0x69);
+      const again = await alice.sign(Buffer.concat([hex('31'), attributes.subarray(1)]));
+      await refusal(receive(send(Buffer.concat([signed.subarray(0, -129), again]))), 'SMIME_SIGNATURE_FORGED');
+    });
+
     it('any other changed octet of the SignedData is refused or of no effect', async () => {
       const signed = await sign(entity, alice, now);
       for (let octet = Buffer.from(signed).indexOf('\r\n\r\n') + 4; octet < signed.length; octet++) {
