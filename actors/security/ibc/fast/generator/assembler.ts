@@ -157,6 +157,7 @@ export const i64x2 = {
 
 export const f64x2 = {
   splat: unary(simd(0x14)),
+  extractLane0: unary([...simd(0x21), 0]),
   add: binary(simd(0xf0)),
   sub: binary(simd(0xf1)),
   mul: binary(simd(0xf2)),
@@ -195,10 +196,7 @@ export function ifElse(condition: Code, yes: Code, no: Code): Code {
 export function repeat(counter: Local, count: number, step: number, ...body: readonly Code[]): Code {
   return seq(
     counter.set(i32.const(0)),
-    doWhile(
-      i32.ne(counter.tee(i32.add(counter.get, i32.const(step))), i32.const(count * step)),
-      ...body,
-    ),
+    doWhile(i32.ne(counter.tee(i32.add(counter.get, i32.const(step))), i32.const(count * step)), ...body),
   );
 }
 

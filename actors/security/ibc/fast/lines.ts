@@ -1,0 +1,395 @@
+import { lineTableOctets, PAIRS_PER_LINE } from './layout.ts';
+import type { Machine } from './machine.ts';
+import { BLOCKS } from './schedule.ts';
+
+/**
+ * The receiver's table: merged lines of the Miller loop f_q (RFC 6508 section 3.2) for a fixed first argument A.
+ *
+ * The line through two points of E is Y - (lambda X + nu). The second argument enters as (X, Y) = (-x, iy), so a product of
+ * lines is A + iyB with A and B in F_p, and any factor in F_p may be dropped, since the final power removes it. The lines of
+ * one block of the schedule are multiplied out in the coordinate ring of E, Y^2 = X^3 - 3X, and divided by their vertical
+ * lines, which lie in F_p:
+ *
+ *   one doubling             Y - s                             s = lambda1 X + nu1    tangent at V
+ *   two doublings            (Y - s)^2 (Y - t) / (X - x2)^2    t = lambda2 X + nu2    tangent at 2V, x2 its x
+ *                            = (a2 X^2 + a1 X + a0) + Y (X + b0)
+ *   two and an addition      the same, times (Y - u) / (X - x4)  u = lambda3 X + nu3  through 4V and A, x4 of 4V
+ *                            = (X^3 + A2 X^2 + A1 X + A0) + Y (B1 X + B0)
+ *
+ * By degrees of poles at O nothing else can remain. What is stored are the coefficients of x^0/y .. x^3/y and beta, after
+ * division by y and, where B has degree 1, by its leading coefficient: A + i (beta + x), or A + i beta for one doubling.
+ */
+
+/** Steps of the loop: one for each doubling and each addition. */
+const STEPS = BLOCKS.reduce((sum, { doublings, addend }) => sum + doublings + Math.abs(addend), 0);
+/** The first step of each block. */
+const FIRST_STEP = BLOCKS.map((_, index) =>
+  BLOCKS.slice(0, index).reduce((sum, { doublings, addend }) => sum + doublings + Math.abs(addend), 0),
+);
+
+/** The arrays of a chain: single elements, one for each step, in the order of the loop. */
+interface Chain {
+  /** Numerator of lambda; its denominator is z. */
+  readonly slopes: number;
+  readonly xs: number;
+  readonly ys: number;
+  readonly zs: number;
+}
+
+/** Builds tables of lines, and answers which points have order q, on one machine. */
+export class LineBuilder {
+  readonly #m: Machine;
+  readonly #r: readonly number[];
+  readonly #three: number;
+
+  constructor(machine: Machine) {
+    this.#m = machine;
+    this.#r = Array.from({ length: 28 }, () => machine.register());
+    const three = new Uint8Array(128);
+    three[127] = 3;
+    this.#three = machine.constant(three, three);
+  }
+
+  /**
+   * Runs V = A, ..., [q +- 1]A in Jacobian coordinates, x = X/Z^2, y = Y/Z^3, and calls `visit` after each step with the
+   * numerator of lambda (lane 0 of `slope`), (X, Y), and Z (lane 0). In each step the new Z is also the denominator
+   * of lambda. True when the chain ends where A of order q must end, at A or -A as the last digit says, that is at A: the
+   * last digit of q is -1.
+   */
+  #chain(affine: number, visit: (step: number, slope: number, xy: number, z: number) => void): boolean {
+    const m = this.#m;
+    const { one, zero } = m.layout;
+    const [xy, z, minusY, a, b, c, d, e, slope] = this.#r as [
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+    ];
+    m.copy(xy, affine);
+    m.copy(z, one);
+    m.sub(minusY, zero, affine);
+    let step = 0;
+    const double = (): void => {
+      m.pick(a, z, 0, xy, 1);
+      m.mul(a, a, a); // (Z^2, Y^2)
+      m.pick(b, xy, 0, xy, 0);
+      m.pick(c, zero, 0, a, 0);
+      m.sub(c, b, c); // (X, X - Z^2)
+      m.pick(d, zero, 0, a, 0);
+      m.add(d, b, d);
+      m.pick(d, a, 1, d, 1); // (Y^2, X + Z^2)
+      m.mul(b, c, d); // (beta = X Y^2, X^2 - Z^4)
+      m.pick(c, b, 1, b, 1);
+      m.add(slope, c, c);
+      m.add(slope, slope, c); // alpha = 3 (X^2 - Z^4)
+      m.pick(c, slope, 0, a, 1);
+      m.mul(c, c, c); // (alpha^2, Y^4)
+      m.add(b, b, b);
+      m.add(b, b, b); // 4 beta
+      m.add(d, b, b);
+      m.sub(d, c, d); // lane 0: X' = alpha^2 - 8 beta
+      m.sub(b, b, d); // lane 0: 4 beta - X'
+      m.pick(b, b, 0, z, 0);
+      m.add(e, xy, xy);
+      m.pick(e, slope, 0, e, 1);
+      m.mul(b, e, b); // (alpha (4 beta - X'), 2 Y Z)
+      m.add(c, c, c);
+      m.add(c, c, c);
+      m.add(c, c, c);
+      m.pick(c, c, 1, c, 1);
+      m.sub(c, b, c); // lane 0: Y' = alpha (4 beta - X') - 8 Y^4
+      m.pick(xy, d, 0, c, 0);
+      m.pick(z, b, 1, b, 1);
+    };
+    const addA = (addend: -1 | 1): void => {
+      m.pick(a, z, 0, addend === 1 ? affine : minusY, 1);
+      m.pick(b, z, 0, z, 0);
+      m.mul(a, a, b); // (Z^2, Z yA)
+      m.pick(b, affine, 0, a, 1);
+      m.pick(c, a, 0, a, 0);
+      m.mul(b, b, c); // (U = xA Z^2, S = yA Z^3)
+      m.sub(b, b, xy); // (H = U - X, r = S - Y)
+      m.pick(slope, b, 1, b, 1);
+      m.pick(c, b, 0, b, 0);
+      m.pick(d, b, 0, z, 0);
+      m.mul(c, c, d); // (H^2, Z' = H Z)
+      m.pick(z, c, 1, c, 1);
+      m.pick(c, c, 0, c, 0);
+      m.pick(d, b, 0, xy, 0);
+      m.mul(d, c, d); // (H^3, W = X H^2)
+      m.pick(a, slope, 0, xy, 1);
+      m.pick(c, slope, 0, d, 0);
+      m.mul(a, a, c); // (r^2, Y H^3)
+      m.pick(c, d, 1, d, 1);
+      m.sub(b, a, d);
+      m.sub(b, b, c);
+      m.sub(b, b, c); // lane 0: X' = r^2 - H^3 - 2 W
+      m.sub(c, c, b);
+      m.mul(c, c, slope);
+      m.pick(d, a, 1, a, 1);
+      m.sub(c, c, d); // lane 0: Y' = r (W - X') - Y H^3
+      m.pick(xy, b, 0, c, 0);
+    };
+    for (const { doublings, addend } of BLOCKS) {
+      for (let count = 0; count < doublings; count++) {
+        double();
+        visit(step++, slope, xy, z);
+      }
+      if (addend !== 0) {
+        addA(addend);
+        visit(step++, slope, xy, z);
+      }
+    }
+    // X = xA Z^2 and Y = yA Z^3, with Z not zero
+    m.mul(a, z, z);
+    m.pick(b, one, 0, z, 0);
+    m.mul(a, a, b);
+    m.mul(a, a, affine);
+    m.sub(a, a, xy);
+    return m.isZero(a, 0) && m.isZero(a, 1) && !m.isZero(z, 0);
+  }
+
+  /** Whether the point of E in the lanes of `affine` has order q. */
+  hasOrderQ(affine: number): boolean {
+    return this.#chain(affine, () => undefined);
+  }
+
+  /** The table of a point of E, or undefined when the point does not have order q. */
+  build(affine: number): number | undefined {
+    const m = this.#m;
+    const arrayOctets = STEPS * m.single;
+    const [slopes, xs, ys, zs] = [0, 1, 2, 3].map(() => m.allocate(arrayOctets)) as [number, number, number, number];
+    const chain: Chain = { slopes, xs, ys, zs };
+    const ordered = this.#chain(affine, (step, slope, xy, z) => {
+      const place = step * m.single;
+      m.run.scatter(slope, 0, slopes + place);
+      m.run.scatter(xy, 0, xs + place);
+      m.run.scatter(xy, 1, ys + place);
+      m.run.scatter(z, 0, zs + place);
+    });
+    let table: number | undefined;
+    if (ordered) {
+      this.#toAffine(chain);
+      table = m.allocate(lineTableOctets(m.radix));
+      this.#merge(chain, affine, table);
+    }
+    for (const array of [slopes, xs, ys, zs]) m.release(array, arrayOctets);
+    return table;
+  }
+
+  /** Slopes become lambda and (xs, ys) affine, where a merged line needs them; zs are spoilt. */
+  #toAffine({ slopes, xs, ys, zs }: Chain): void {
+    const m = this.#m;
+    const { pair, single } = m;
+    const count = Math.ceil(STEPS / 2);
+    const octets = count * pair;
+    const inverses = m.allocate(octets);
+    const products = m.allocate(octets);
+    const [a, b, c] = this.#r as [number, number, number];
+    const second = (index: number): number => Math.min(2 * index + 1, STEPS - 1);
+    for (let index = 0; index < count; index++) {
+      m.run.gather(inverses + index * pair, zs + 2 * index * single, zs + second(index) * single);
+    }
+    m.invertAll(inverses, count, products);
+    for (let index = 0; index < count; index++) {
+      const inverse = inverses + index * pair;
+      const places = [2 * index * single, second(index) * single] as const;
+      const scale = (array: number, factor: number): void => {
+        m.run.gather(a, array + places[0], array + places[1]);
+        m.mul(a, a, factor);
+        m.run.scatter(a, 0, array + places[0]);
+        m.run.scatter(a, 1, array + places[1]);
+      };
+      m.mul(b, inverse, inverse);
+      m.mul(c, b, inverse);
+      if (places[0] === places[1]) m.pick(a, a, 0, a, 0);
+      scale(slopes, inverse);
+      scale(xs, b);
+      scale(ys, c);
+    }
+    m.release(inverses, octets);
+    m.release(products, octets);
+  }
+
+  /** Multiplies the lines of each block out, two blocks of one kind at a time. */
+  #merge(chain: Chain, affine: number, table: number): void {
+    const m = this.#m;
+    const { one, zero } = m.layout;
+    const { pair, single } = m;
+    const kinds = [1, 2, 3].map((steps) =>
+      BLOCKS.flatMap(({ doublings, addend }, index) => (doublings + Math.abs(addend) === steps ? [index] : [])),
+    ) as [number[], number[], number[]];
+    const r = this.#r;
+    const [l1, l2, l3, x2, y2, x4, nu1, nu2, nu3, square, w, u, a2, a1, a0, b0, t, v, A2, A1, B1, B0] = r as [
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+    ];
+    const yA = r[22]!;
+    const xA = r[23]!;
+    m.pick(xA, affine, 0, affine, 0);
+
+    const both = (indices: readonly number[], work: (first: number, second: number) => void): void => {
+      for (let at = 0; at < indices.length; at += 2) work(indices[at]!, indices[at + 1] ?? indices[at]!);
+    };
+    const gather = (dst: number, array: number, first: number, second: number, offset: number): void =>
+      m.run.gather(
+        dst,
+        array + (FIRST_STEP[first]! + offset) * single,
+        array + (FIRST_STEP[second]! + offset) * single,
+      );
+    /** Where coefficient `index` of a block's line stands: a pair, and the block's lane in it. */
+    const put = (first: number, second: number, index: number, value: number): void => {
+      for (const [lane, block] of [
+        [0, first],
+        [1, second],
+      ] as const) {
+        const place = table + (Math.floor(block / 2) * PAIRS_PER_LINE + index) * pair;
+        if (block % 2 === 0) m.pick(place, value, lane, place, 1);
+        else m.pick(place, place, 0, value, lane);
+      }
+    };
+
+    // one doubling: A = lambda (x/y) - nu (1/y), beta = 1; the tangent at V meets -2V = (x2, -y2)
+    both(kinds[0], (first, second) => {
+      gather(l1, chain.slopes, first, second, 0);
+      gather(x2, chain.xs, first, second, 0);
+      gather(y2, chain.ys, first, second, 0);
+      m.mul(t, l1, x2);
+      m.add(t, t, y2); // -nu
+      put(first, second, 0, t);
+      put(first, second, 1, l1);
+      put(first, second, 2, zero);
+      put(first, second, 3, zero);
+      put(first, second, 4, one);
+    });
+
+    /** a2, a1, a0 and b0 of the two doublings; leaves x2 doubled. */
+    const twoDoublings = (first: number, second: number): void => {
+      gather(l1, chain.slopes, first, second, 0);
+      gather(l2, chain.slopes, first, second, 1);
+      gather(x2, chain.xs, first, second, 0);
+      gather(y2, chain.ys, first, second, 0);
+      m.mul(nu1, l1, x2);
+      m.add(nu1, nu1, y2);
+      m.sub(nu1, zero, nu1); // -y2 - lambda1 x2
+      m.mul(nu2, l2, x2);
+      m.sub(nu2, y2, nu2); // y2 - lambda2 x2
+      m.mul(square, l1, l1);
+      m.mul(w, l1, l2);
+      m.add(w, w, w); // 2 lambda1 lambda2
+      m.add(b0, square, w);
+      m.add(b0, b0, x2);
+      m.add(b0, b0, x2);
+      m.add(a2, l1, l1);
+      m.add(a2, a2, l2);
+      m.sub(a2, zero, a2); // -(lambda2 + 2 lambda1)
+      m.mul(u, x2, a2);
+      m.add(a1, u, u);
+      m.mul(t, l2, square);
+      m.sub(a1, a1, t);
+      m.sub(a1, a1, nu2);
+      m.sub(a1, a1, nu1);
+      m.sub(a1, a1, nu1); // 2 x2 a2 - lambda2 lambda1^2 - nu2 - 2 nu1
+      m.add(t, a1, a1);
+      m.sub(t, t, u);
+      m.sub(v, zero, nu1);
+      m.sub(nu2, zero, nu2);
+      m.mul3(a0, x2, t, v, w, nu2, square);
+      m.add(t, a2, a2);
+      m.add(t, t, a2);
+      m.sub(a0, a0, t); // x2 (2 a1 - x2 a2) - 2 lambda1 lambda2 nu1 - lambda1^2 nu2 - 3 a2
+    };
+    both(kinds[1], (first, second) => {
+      twoDoublings(first, second);
+      // at X = -x: (a2 x^2 - a1 x + a0) + iy (b0 - x), times -1
+      m.sub(a0, zero, a0);
+      m.sub(a2, zero, a2);
+      m.sub(b0, zero, b0);
+      put(first, second, 0, a0);
+      put(first, second, 1, a1);
+      put(first, second, 2, a2);
+      put(first, second, 3, zero);
+      put(first, second, 4, b0);
+    });
+
+    // two doublings and an addition; divided by B1 in a second round, after one common inversion
+    const count = Math.ceil(kinds[2].length / 2);
+    const octets = count * pair;
+    const leading = m.allocate(octets);
+    const products = m.allocate(octets);
+    let index = 0;
+    both(kinds[2], (first, second) => {
+      twoDoublings(first, second);
+      gather(l3, chain.slopes, first, second, 2);
+      gather(x4, chain.xs, first, second, 1);
+      m.sub(yA, zero, affine);
+      m.pick(yA, BLOCKS[first]!.addend === 1 ? affine : yA, 1, BLOCKS[second]!.addend === 1 ? affine : yA, 1);
+      m.mul(nu3, l3, xA);
+      m.sub(nu3, yA, nu3);
+      const [minusL3, minusNu3] = [l1, l2];
+      m.sub(minusL3, zero, l3);
+      m.sub(minusNu3, zero, nu3);
+      m.mul(A2, a2, minusL3);
+      m.add(A2, A2, b0);
+      m.add(A2, A2, x4); // b0 - a2 lambda3 + x4
+      m.mul3(A1, a2, minusNu3, a1, minusL3, x4, A2);
+      m.sub(A1, A1, this.#three); // -3 - a2 nu3 - a1 lambda3 + x4 A2
+      m.mul3(t, a1, minusNu3, a0, minusL3, x4, A1);
+      m.sub(t, t, b0);
+      m.sub(t, t, b0);
+      m.sub(t, t, b0); // A0 = -3 b0 - a1 nu3 - a0 lambda3 + x4 A1
+      m.sub(B1, a2, l3);
+      m.mul2(B0, b0, minusL3, x4, B1);
+      m.add(B0, B0, a1);
+      m.sub(B0, B0, nu3); // a1 - nu3 - b0 lambda3 + x4 B1
+      // at X = -x: (-x^3 + A2 x^2 - A1 x + A0) + iy (B0 - B1 x), times -1
+      m.sub(t, zero, t);
+      m.sub(A2, zero, A2);
+      m.sub(B0, zero, B0);
+      put(first, second, 0, t);
+      put(first, second, 1, A1);
+      put(first, second, 2, A2);
+      put(first, second, 4, B0);
+      m.copy(leading + index++ * pair, B1);
+    });
+    m.invertAll(leading, count, products);
+    index = 0;
+    both(kinds[2], (first, second) => {
+      const inverse = leading + index++ * pair;
+      for (const coefficient of [0, 1, 2, 4]) {
+        const place = (block: number): number => table + (Math.floor(block / 2) * PAIRS_PER_LINE + coefficient) * pair;
+        m.pick(t, place(first), (first % 2) as 0 | 1, place(second), (second % 2) as 0 | 1);
+        m.mul(t, t, inverse);
+        put(first, second, coefficient, t);
+      }
+      put(first, second, 3, inverse);
+    });
+    m.release(leading, octets);
+    m.release(products, octets);
+  }
+}
