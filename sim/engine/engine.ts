@@ -2,10 +2,12 @@ import { type Clock, systemClock } from './clock.ts';
 import type { AppConnection } from './control/connection.ts';
 import { Controller } from './control/controller.ts';
 import { STRICT_FRAMES, WIDE_FRAMES } from './control/framing.ts';
+import { type RequestHandler, RequestHandlers } from './control/outbound.ts';
 import { Routes } from './control/routes.ts';
 import { ControlServer, type ControlTls } from './control/server.ts';
 import { LocalAddresses } from './core/addresses.ts';
 import { AfterTurn } from './core/after-turn.ts';
+import { CallRecords } from './core/cdr.ts';
 import type { Core, Log } from './core/core.ts';
 import { Dispatcher } from './core/dispatcher.ts';
 import { FlowCache } from './core/flow-cache.ts';
@@ -40,6 +42,8 @@ export interface EngineOptions {
     /** Given: applications connect with TLS; with `ca`, they must show a certificate of it. */
     readonly tls?: ControlTls;
   };
+  /** Applications to connect to for each new request of a method; before those that have connected by themselves. */
+  readonly requestHandlers?: readonly RequestHandler[];
   readonly tls?: EngineTls;
   /** Host names to numeric addresses. */
   readonly hosts?: Readonly<Record<string, string>>;
@@ -128,6 +132,7 @@ export class Engine {
       dialogs: new Dialogs(this.#wheel),
       flows: new FlowCache(clock, this.#transport),
       afterTurn: this.#afterTurn,
+      records: new CallRecords(clock, this.#routes),
       log,
       strict,
     };
@@ -151,6 +156,11 @@ export class Engine {
       },
       new Controller({ core, routes, calls, uas, uac, proxy, secret }),
     );
+    const handlers = new RequestHandlers(options.requestHandlers ?? []);
+    uas.bring = (method) => {
+      const socket = handlers.connect(method);
+      return socket === undefined ? undefined : this.#control.adopt(socket, true);
+    };
   }
 
   /** Opens all sockets. @throws {EngineError} `ERR_ENGINE_LISTEN`, after which the engine is stopped. */

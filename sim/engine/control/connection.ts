@@ -19,15 +19,19 @@ export class AppConnection {
   /** Set by `authenticate`; as in drachtio-server nothing depends on it. */
   authenticated = false;
   tags: readonly string[] = [];
+  /** True when the engine opened the connection (section 2b): frames wait until the application has authenticated. */
+  readonly outbound: boolean;
   readonly #events: ConnectionEvents;
   readonly #reader: FrameReader;
   readonly #newId: () => string;
   #frames: Buffer[] = [];
+  readonly #held: Buffer[] = [];
   #scheduled = false;
   #closed = false;
 
-  constructor(socket: Socket, limits: FrameLimits, newId: () => string, events: ConnectionEvents) {
+  constructor(socket: Socket, limits: FrameLimits, newId: () => string, events: ConnectionEvents, outbound = false) {
     this.socket = socket;
+    this.outbound = outbound;
     this.#events = events;
     this.#newId = newId;
     this.#reader = new FrameReader(limits);
@@ -45,10 +49,20 @@ export class AppConnection {
   /** Queues a frame `<fresh id>|<leader>[CRLF sip]`; it leaves at the end of this turn of the event loop. */
   send(leader: string, sip?: Buffer): void {
     if (this.#closed) return;
-    this.#frames.push(encodeFrame(`${this.#newId()}|${leader}`, sip));
+    const frame = encodeFrame(`${this.#newId()}|${leader}`, sip);
+    if (this.outbound && !this.authenticated) {
+      this.#held.push(frame);
+      return;
+    }
+    this.#frames.push(frame);
     if (this.#scheduled) return;
     this.#scheduled = true;
     setImmediate(this.#flush);
+  }
+
+  /** Sends what waited for authentication. */
+  release(): void {
+    this.#frames.push(...this.#held.splice(0));
   }
 
   /** Sends what is queued, then ends the connection. */

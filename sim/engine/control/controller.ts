@@ -89,6 +89,7 @@ export class Controller implements ConnectionEvents {
     app.tags = (tokens[3] ?? '').split(',').filter((tag) => tag !== '');
     const hostports = this.#parts.core.local.hostports();
     app.send(okLeader(id, hostports, VERSION, hostports));
+    app.release();
   }
 
   /** drachtio-server drops all verbs of the connection whichever was named (section 3). */

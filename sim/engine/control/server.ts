@@ -55,8 +55,9 @@ export class ControlServer {
   }
 
   /** Makes a socket, accepted or opened by the engine (outbound mode), an application's connection. */
-  adopt(socket: Socket): AppConnection {
-    const connection = new AppConnection(socket, this.#options.limits, this.#options.newId, this.#events);
+  adopt(socket: Socket, outbound = false): AppConnection {
+    const { limits, newId } = this.#options;
+    const connection = new AppConnection(socket, limits, newId, this.#events, outbound);
     this.connections.add(connection);
     return connection;
   }

@@ -6,6 +6,7 @@ import type { Transactions } from '../transaction/transactions.ts';
 import type { TransportLayer } from '../transport/index.ts';
 import type { LocalAddresses } from './addresses.ts';
 import type { AfterTurn } from './after-turn.ts';
+import type { CallRecords } from './cdr.ts';
 import type { FlowCache } from './flow-cache.ts';
 
 /** A line for the engine's log. Texts name methods, Call-IDs and addresses; never header values or bodies. */
@@ -22,6 +23,7 @@ export interface Core {
   readonly dialogs: Dialogs;
   readonly flows: FlowCache;
   readonly afterTurn: AfterTurn;
+  readonly records: CallRecords;
   readonly log: Log;
   /** Applies the limits of a real drachtio-server: what works here works there. */
   readonly strict: boolean;

@@ -67,6 +67,7 @@ export class Uac implements OutgoingHandler {
       strict: this.#core.strict,
     });
     const dialog = method === 'INVITE' || method === 'SUBSCRIBE' ? this.#openDialog(app, request) : undefined;
+    if (method === 'INVITE') this.#core.records.attempt('application', request);
     this.#start(app, messageId, request, branch, to, point, dialog);
   }
 
@@ -94,6 +95,7 @@ export class Uac implements OutgoingHandler {
       extra,
     });
     if (method === 'INVITE') dialog.beginInvite(dialog.localSequence);
+    else if (method === 'BYE') this.#core.records.stop('application', request, 'normal-release');
     this.#start(app, messageId, request, branch, to, point, dialog);
   }
 

@@ -35,6 +35,8 @@ export interface UasDialogs {
 
 /** The UAS core (RFC 3261 8.2): requests from the network go up to applications, their responses go down. */
 export class Uas implements IncomingHandler {
+  /** Connects to the application that wants requests of a method brought to it (section 2b), if any does. */
+  bring: ((method: string) => AppConnection | undefined) | undefined;
   readonly #core: Core;
   readonly #routes: Routes<AppConnection>;
   readonly #dialogs: UasDialogs;
@@ -58,7 +60,9 @@ export class Uas implements IncomingHandler {
 
   /** A request outside any dialog: the next application that serves its method gets it. */
   receive(request: SipMessage, flow: Flow): void {
-    const app = this.#routes.pick(request.method.toLowerCase());
+    const { method } = request;
+    if (method === 'INVITE') this.#core.records.attempt('network', request);
+    const app = this.bring?.(method) ?? this.#routes.pick(method.toLowerCase());
     if (app === undefined) {
       answer(this.#core, request, flow, 503);
       return;
@@ -121,8 +125,14 @@ export class Uas implements IncomingHandler {
 
   /** What an application left unanswered is forgotten after the usual patience, in silence (contract, section 3). */
   appGone(app: AppConnection): void {
+    const unreached = app.outbound && !app.authenticated;
     for (const incoming of this.#incoming.values()) {
       if (incoming.app !== app) continue;
+      if (unreached) {
+        // Section 2b: no connection to the application.
+        this.refuse(incoming, 480);
+        continue;
+      }
       this.#core.wheel.clear(incoming.patience);
       incoming.patience = this.#core.wheel.set(incoming, 'patience', APP_PATIENCE_MS);
     }

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import type { AppConnection } from '../control/connection.ts';
 import { requestSentLeader, unsolicitedLeader } from '../control/leaders.ts';
 import { answer } from '../core/answer.ts';
+import { refusalReason } from '../core/cdr.ts';
 import type { Core } from '../core/core.ts';
 import { type IncomingRequest, localMeta } from '../core/incoming.ts';
 import type { OutgoingRequest } from '../core/outgoing.ts';
@@ -59,6 +60,7 @@ export class Calls implements UasDialogs, UacDialogs, TimerOwner {
       return;
     }
     dialog.remoteSequence = request.cseq!.number;
+    if (method === 'BYE') this.#core.records.stop('network', request, 'normal-release');
     if (dialog.app.closed) {
       this.#withoutApp(dialog, request, flow);
       return;
@@ -93,6 +95,7 @@ export class Calls implements UasDialogs, UacDialogs, TimerOwner {
       giveUp: () => this.endByStack(dialog, 'ACK timeout'),
     });
     if (dialog.state === 'confirmed') dialog.refreshTarget(incoming.request);
+    else this.#core.records.start('application', response, 'uas');
     dialog.confirm();
   }
 
@@ -122,7 +125,10 @@ export class Calls implements UasDialogs, UacDialogs, TimerOwner {
       this.#invites.delete(dialog);
       dialog.inviteReceived = false;
       dialog.status = response.status;
-      if (response.status >= 300 && dialog.state === 'early') this.#core.dialogs.remove(dialog);
+      if (response.status >= 300 && dialog.state === 'early') {
+        this.#core.dialogs.remove(dialog);
+        this.#core.records.stop('application', response, refusalReason(response.status));
+      }
     } else if (method === 'SUBSCRIBE' && response.status < 300) {
       dialog.confirm();
       this.#keepSubscription(dialog, response, incoming.request);
@@ -139,6 +145,7 @@ export class Calls implements UasDialogs, UacDialogs, TimerOwner {
     const request = this.#uac.sendByStack(dialog, text);
     this.#drop(dialog);
     if (request === undefined) return;
+    this.#core.records.stop('application', request, 'system-initiated-termination');
     const octets = request.serialise();
     const point = this.#core.transport.listenPoints[0]!;
     dialog.app.send(unsolicitedLeader(localMeta(octets.length, point, this.#core.clock.now()), dialog.id), octets);
@@ -212,6 +219,7 @@ export class Calls implements UasDialogs, UacDialogs, TimerOwner {
     if (opens) dialog.status = status;
     if (status < 200) return this.#provisional(dialog, message, flow, opens);
     if (status < 300) {
+      if (opens) this.#core.records.start('network', message, 'uac');
       if (opens && flow !== undefined) dialog.learnFromResponse(message, flow);
       else dialog.refreshTarget(message);
       dialog.confirm();
@@ -219,7 +227,10 @@ export class Calls implements UasDialogs, UacDialogs, TimerOwner {
     }
     this.#failed.add(dialog.id);
     this.#core.wheel.set(this, dialog.id, TRANSACTION_LIFETIME);
-    if (opens) this.#core.dialogs.remove(dialog);
+    if (opens) {
+      this.#core.dialogs.remove(dialog);
+      this.#core.records.stop('network', message, refusalReason(status));
+    }
     return true;
   }
 

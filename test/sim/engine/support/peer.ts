@@ -15,6 +15,8 @@ export interface Where {
  */
 export class Peer {
   readonly inbox = new Inbox<SipMessage>((m) => m.startLine);
+  /** What came and is no SIP message. A test that expects such takes it out; otherwise `close` fails. */
+  readonly broken: Buffer[] = [];
   readonly protocol: 'UDP' | 'TCP' | 'WSS';
   readonly port: number;
   readonly #write: (octets: Buffer, to: Where | undefined) => void;
@@ -118,6 +120,7 @@ export class Peer {
   async close(): Promise<void> {
     this.#closing ??= this.#close();
     await this.#closing;
+    if (this.broken.length > 0) throw new Error(`the engine sent what is no SIP:\n${this.broken.join('\n')}`);
   }
 
   #read(octets: Buffer): void {

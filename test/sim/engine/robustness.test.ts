@@ -1,0 +1,144 @@
+import { createSocket } from 'node:dgram';
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { decodeMessage, encodeFrame, FrameReader, STRICT_FRAMES } from '../../../sim/engine/control/framing.ts';
+import { RawApp } from './support/app.ts';
+import { Bench } from './support/bench.ts';
+import { requestText } from './support/peer.ts';
+import { settle, until } from './support/wait.ts';
+
+describe('sim/engine: nothing that arrives ends the process', () => {
+  let bench: Bench;
+  const escaped: unknown[] = [];
+  const note = (error: unknown): void => {
+    escaped.push(error);
+  };
+  before(async () => {
+    bench = await Bench.start();
+    process.on('uncaughtExceptionMonitor', note);
+  });
+  after(async () => {
+    process.off('uncaughtExceptionMonitor', note);
+    await bench.stop();
+  });
+
+  const alive = async () => {
+    const app = await RawApp.connect(bench.addresses.control);
+    expect((await app.ask('ping')).tokens[4]).to.equal('pong');
+    await app.close();
+    expect(escaped).to.deep.equal([]);
+  };
+
+  it('any octets on the control port', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), async (octets) => {
+        const app = await RawApp.open(bench.addresses.control);
+        app.socket.write(octets);
+        await settle(3);
+        await app.close();
+      }),
+      { numRuns: 50 },
+    );
+    await alive();
+  });
+
+  it('any frames on the control port: verbs with any tokens and any text', async () => {
+    const token = fc.oneof(
+      fc.constantFrom('', 'sip', 'proxy', 'route', 'remove_route', 'authenticate', 'ping', 'm1'),
+      fc.string(),
+    );
+    const text = fc.oneof(
+      fc.string(),
+      fc.constantFrom(
+        'INVITE sip:a@127.0.0.1:9 SIP/2.0\r\nFrom: <<>\r\nTo: ;;\r\nCSeq: x\r\nRoute: <\r\n\r\n',
+        'SIP/2.0 200 OK\r\nContact: <<\r\nCSeq: 1\r\n\r\n',
+        'ACK sip:placeholder SIP/2.0\r\n\r\n',
+        'CANCEL sip:x SIP/2.0\r\n\r\n',
+        'OPTIONS sip:a@[::1 SIP/2.0\r\n\r\n',
+        'NOTIFY sip:127.0.0.1:9;transport=tcp SIP/2.0\r\nCall-ID: x\r\nContact: *\r\n\r\n',
+      ),
+    );
+    const app = await bench.app();
+    await fc.assert(
+      fc.asyncProperty(fc.array(token, { maxLength: 11 }), fc.option(text), async (tokens, sip) => {
+        app.sendMessage(tokens.join('|').replaceAll('\r', ' '), sip ?? undefined);
+        await settle(2);
+      }),
+      { numRuns: 200 },
+    );
+    await alive();
+  });
+
+  it('any datagram', async () => {
+    const { host, port } = bench.at('udp');
+    const socket = createSocket('udp4');
+    await bench.app('invite', 'message', 'register', 'subscribe');
+    const register = requestText(await bench.peer('udp'), { method: 'REGISTER' }).toString();
+    await fc.assert(
+      fc.asyncProperty(
+        fc.oneof(
+          fc.uint8Array({ maxLength: 400 }),
+          // A sound request with one piece replaced.
+          fc
+            .tuple(fc.nat(register.length), fc.nat(20), fc.string())
+            .map(([at, cut, put]) => Buffer.from(register.slice(0, at) + put + register.slice(at + cut))),
+        ),
+        async (octets) => {
+          socket.send(Buffer.from(octets), port, host);
+          await settle(1);
+        },
+      ),
+      { numRuns: 300 },
+    );
+    socket.close();
+    await alive();
+  });
+
+  it('an application’s malformed headers come back as NOK or go out, and do no harm', async () => {
+    const app = await bench.app('options');
+    const peer = await bench.peer('tcp');
+    peer.send(requestText(peer, { method: 'OPTIONS' }));
+    const { transaction } = await app.request('OPTIONS');
+    const id = app.send(`sip|${transaction}|`, 'SIP/2.0 200 OK\r\nContact: <sip:broken\r\nExpires: soon\r\n\r\n');
+    expect((await app.reply(id)).tokens[3]).to.equal('OK');
+    await until('the response', () => peer.broken.length === 1);
+    peer.broken.length = 0;
+    await alive();
+  });
+});
+
+describe('sim/engine: control frames', () => {
+  it('property: any messages, cut anywhere, are read as they were written', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.stringMatching(/^[a-z0-9|;=-]{1,40}$/), fc.option(fc.uint8Array({ maxLength: 300 }))), {
+          maxLength: 8,
+        }),
+        fc.array(fc.integer({ min: 1, max: 50 }), { minLength: 1 }),
+        (messages, cuts) => {
+          const stream = Buffer.concat(
+            messages.map(([leader, sip]) => encodeFrame(leader, sip === null ? undefined : Buffer.from(sip))),
+          );
+          const reader = new FrameReader(STRICT_FRAMES);
+          const read: [string, string | undefined][] = [];
+          for (let at = 0, i = 0; at < stream.length; i++) {
+            const size = cuts[i % cuts.length]!;
+            reader.push(stream.subarray(at, at + size), (message) => {
+              const { tokens, sip } = decodeMessage(message);
+              read.push([tokens.join('|'), sip?.toString('hex')]);
+            });
+            at += size;
+          }
+          expect(read).to.deep.equal(
+            messages.map(([leader, sip]) => [leader, sip === null ? undefined : Buffer.from(sip).toString('hex')]),
+          );
+        },
+      ),
+    );
+  });
+
+  it('LENGTH counts octets, not characters', () => {
+    const frame = encodeFrame('id|ping', Buffer.from('é', 'utf8'));
+    expect(frame.toString('latin1')).to.match(/^11#id\|ping\r\n/);
+  });
+});
