@@ -2,6 +2,7 @@
  * drachtio-srf as the core uses it: connected with a bound, typed, and telling each message that the application sees.
  * Everything else in this folder knows SIP through these few functions only.
  */
+import type { Socket } from 'node:net';
 import Srf from 'drachtio-srf';
 import type { Clock } from '../../sim/engine/clock.ts';
 import type { InterfaceName } from '../../sim/trace/record.ts';
@@ -57,13 +58,13 @@ interface ProxyResults {
 /** The part of Srf that is used; the package's own types leave out the callback forms that are needed here. */
 interface RawSrf {
   connect(options: object): void;
-  disconnect(): void;
   on(event: 'connect', listener: (error: Error | null, hostports?: string) => void): void;
   on(event: 'error', listener: (error: Error) => void): void;
   on(event: 'close', listener: () => void): void;
   use(method: string, handler: (request: RawRequest, response: RawResponse) => void): void;
   request(uri: string, options: object, sent: (error: unknown, request?: RawRequest) => void): void;
-  readonly app: { readonly client?: { readonly wp?: { closing?: boolean } } };
+  /** The client of the control port and its connections, of which there is one at most. */
+  readonly app: { readonly client?: { readonly wp: { closing?: boolean }; readonly mapServer: Map<Socket, unknown> } };
 }
 
 /** Which interface a message is on, for its record. */
@@ -201,13 +202,15 @@ export class Drachtio {
     const srf = this.#srf;
     this.#srf = undefined;
     if (srf === undefined) return;
-    // Without this, a client whose engine went away first would try to reconnect for ever; disconnect() needs a socket.
-    const { wp } = srf.app.client ?? {};
-    if (wp !== undefined) wp.closing = true;
-    try {
-      srf.disconnect();
-    } catch {
-      // Already disconnected.
+    const { client } = srf.app;
+    if (client !== undefined) {
+      // srf.disconnect() would forget half a frame and then choke on its other half, which ends the process; and it leaves
+      // a client whose engine went away first reconnecting for ever.
+      client.wp.closing = true;
+      for (const socket of client.mapServer.keys()) {
+        socket.removeAllListeners('data').resume();
+        socket.destroySoon();
+      }
     }
     this.#lose();
   }

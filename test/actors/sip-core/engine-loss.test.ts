@@ -1,6 +1,8 @@
+import { type AddressInfo, createServer } from 'node:net';
 import { expect } from 'chai';
+import { createSipCore } from '../../../actors/sip-core/index.ts';
 import { Engine } from '../../../sim/engine/index.ts';
-import { type Bench, IMPU, startBench, until } from './bench.ts';
+import { type Bench, DOMAIN, IMPU, startBench, until } from './bench.ts';
 import { SipPeer } from './sip-peer.ts';
 
 describe('SIP core without its engine', () => {
@@ -40,6 +42,41 @@ describe('SIP core without its engine', () => {
     } finally {
       await bench.core.stop();
       await again.stop();
+    }
+  });
+
+  it('stops with half a frame in hand, and does not choke on the other half', async () => {
+    bench = await startBench();
+    // A control port by hand: drachtio's frames, one of them in two halves around the stop.
+    const frame = (text: string): string => `${Buffer.byteLength(text)}#${text}`;
+    const request = `m2|sip|network|300|tcp|127.0.0.1|1|00:00:00.000000|t1||127.0.0.1|5060|\r\nOPTIONS sip:x SIP/2.0\r\n\r\n`;
+    const half = frame(request).indexOf('OPTIONS');
+    let end = (): void => undefined;
+    const ended = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    const server = createServer({ allowHalfOpen: true }, (socket) => {
+      socket.on('error', () => undefined);
+      socket.once('data', (octets) => {
+        const id = /#([^|]+)\|authenticate/.exec(octets.toString())![1]!;
+        const hostports = 'tcp/127.0.0.1:5060';
+        socket.write(frame(`m1|response|${id}|OK|${hostports}|v0.9.0|${hostports}`) + frame(request).slice(0, half));
+      });
+      socket.on('end', () => {
+        socket.end(frame(request).slice(half) + frame(request));
+        end();
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const drachtio = { host: '127.0.0.1', port: (server.address() as AddressInfo).port, secret: 'x' };
+    const core = createSipCore({ drachtio, homeDomain: DOMAIN, subscribers: [] }, bench.context);
+    try {
+      await core.start();
+      await core.stop();
+      await ended;
+      expect(await core.readings.health!({})).to.deep.include({ ok: false });
+    } finally {
+      await new Promise((resolve) => server.close(resolve));
     }
   });
 
