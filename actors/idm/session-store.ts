@@ -64,9 +64,8 @@ export function memorySessionStore(clock: Clock): SessionStore {
       entries.set(key, { key, value: structuredClone(value), indexes, expires: clock.now() + lifetime });
       for (const index of indexes) members.set(index, (members.get(index) ?? new Set()).add(key));
     },
-    get: (key) => Promise.resolve(structuredClone(live(key))),
-    list: (index) =>
-      Promise.resolve([...(members.get(index) ?? [])].flatMap((key) => structuredClone(live(key)) ?? [])),
+    get: (key) => Promise.resolve(copyOf(live(key))),
+    list: (index) => Promise.resolve([...(members.get(index) ?? [])].flatMap((key) => copyOf(live(key)) ?? [])),
     async remove(key) {
       drop(key);
     },
@@ -75,3 +74,6 @@ export function memorySessionStore(clock: Clock): SessionStore {
     },
   };
 }
+
+const copyOf = (held: Held | undefined): StoredEntry | undefined =>
+  held && { key: held.key, value: structuredClone(held.value) };
