@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { KmsTable } from '../../../../actors/security/ibc/arithmetic.ts';
-import { createArithmetic } from '../../../../actors/security/ibc/backend.ts';
+import { availableBackends } from '../../../../actors/security/ibc/backend.ts';
 import { createBigintArithmetic } from '../../../../actors/security/ibc/bigint/index.ts';
 import { IbcError } from '../../../../actors/security/ibc/errors.ts';
 import { concat, fromHex, toHex, toOctets, xor } from '../../../../actors/security/ibc/octets.ts';
@@ -53,9 +53,8 @@ describe('SAKKE parameter set 1, RFC 6509 appendix A', () => {
   });
 });
 
-const backends = { portable: createBigintArithmetic, chosen: () => createArithmetic('auto') };
-for (const [name, create] of Object.entries(backends)) {
-  describe(`SAKKE, RFC 6508, on the ${name} backend`, () => {
+for (const { name, create } of availableBackends()) {
+  describe(`SAKKE, RFC 6508, on backend ${name}`, () => {
     const arithmetic = create();
     let kms: KmsTable;
 
