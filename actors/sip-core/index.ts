@@ -25,7 +25,7 @@ class SipCore implements Actor {
     deregisterSubscriber: async ({ impu }) => {
       const subscriber = this.#subscriberWith(impu);
       await this.#registrar.end(subscriber.impi);
-      await this.#thirdParty.idle();
+      await this.#thirdParty.settled(subscriber.impi);
       return {};
     },
     setSqn: async ({ impi, sqn }) => {
@@ -48,8 +48,7 @@ class SipCore implements Actor {
     },
     thirdParty: async ({ impu }) => {
       const { impi } = this.#subscriberWith(impu);
-      await this.#registrar.idle();
-      await this.#thirdParty.idle();
+      await this.#settled(impi);
       return this.#thirdParty.outcomes(impi).map((outcome) => ({ ...outcome }));
     },
   };
@@ -123,10 +122,7 @@ class SipCore implements Actor {
       subscriberOf,
       isKnown: (impu) => this.#byImpu.has(identityKey(impu)),
       resolve,
-      settled: async (impi) => {
-        await this.#registrar.settled(impi);
-        await this.#thirdParty.settled(impi);
-      },
+      settled: (impi) => this.#settled(impi),
       log,
     });
   }
@@ -174,6 +170,12 @@ class SipCore implements Actor {
     this.#drachtio.close();
     await this.#registrar.stop();
     await this.#thirdParty.idle();
+  }
+
+  /** Resolves when the application servers know of all that a subscriber has registered so far. */
+  async #settled(impi: string): Promise<void> {
+    await this.#registrar.settled(impi);
+    await this.#thirdParty.settled(impi);
   }
 
   async #take(incoming: Incoming): Promise<void> {

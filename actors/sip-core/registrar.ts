@@ -133,16 +133,11 @@ export class Registrar {
     return this.#queue.settled(impi);
   }
 
-  /** Resolves when no registration is under way. */
-  idle(): Promise<void> {
-    return this.#queue.idle();
-  }
-
   /** Stops the timers; registrations stay in the store. */
   async stop(): Promise<void> {
     for (const timer of this.#expiry.values()) timer.cancel();
     this.#expiry.clear();
-    await this.idle();
+    await this.#queue.idle();
   }
 
   async #register(

@@ -26,8 +26,8 @@ export interface RegistrationStore {
   byImpi(impi: string): Promise<Registration | undefined>;
   /** The registration whose implicit set holds `impu`. */
   byImpu(impu: string): Promise<Registration | undefined>;
-  /** The registration that was made over `flow`. */
-  byFlow(flow: FlowName): Promise<Registration | undefined>;
+  /** The registrations that were made over `flow`; several when UEs share a connection. */
+  byFlow(flow: FlowName): Promise<readonly Registration[]>;
   /** Adds or replaces the registration of its IMPI. */
   save(registration: Registration): Promise<void>;
   /** Removes and gives the registration: of several who try, one gets it. */
@@ -38,25 +38,27 @@ export interface RegistrationStore {
 export function memoryRegistrationStore(): RegistrationStore {
   const byImpi = new Map<string, Registration>();
   const byImpu = new Map<string, Registration>();
-  const byFlow = new Map<FlowName, Registration>();
+  const byFlow = new Map<FlowName, Set<Registration>>();
 
   const forget = (impi: string): Registration | undefined => {
     const registration = byImpi.get(impi);
     if (registration === undefined) return undefined;
     byImpi.delete(impi);
     for (const impu of registration.impus) byImpu.delete(identityKey(impu));
-    if (byFlow.get(registration.flow) === registration) byFlow.delete(registration.flow);
+    const onFlow = byFlow.get(registration.flow);
+    onFlow?.delete(registration);
+    if (onFlow?.size === 0) byFlow.delete(registration.flow);
     return registration;
   };
   return {
     byImpi: (impi) => Promise.resolve(byImpi.get(impi)),
     byImpu: (impu) => Promise.resolve(byImpu.get(identityKey(impu))),
-    byFlow: (flow) => Promise.resolve(byFlow.get(flow)),
+    byFlow: (flow) => Promise.resolve([...(byFlow.get(flow) ?? [])]),
     save(registration) {
       forget(registration.impi);
       byImpi.set(registration.impi, registration);
       for (const impu of registration.impus) byImpu.set(identityKey(impu), registration);
-      byFlow.set(registration.flow, registration);
+      byFlow.set(registration.flow, (byFlow.get(registration.flow) ?? new Set()).add(registration));
       return Promise.resolve();
     },
     remove: (impi) => Promise.resolve(forget(impi)),

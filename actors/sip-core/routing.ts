@@ -12,7 +12,7 @@ import { formatWarning, sameIdentity, splitValues, uriOf } from '../messages/sip
 import type { ApplicationServer, Subscriber } from '../messages/subscriber.ts';
 import { newChargingVector } from './charging.ts';
 import { matchingServers } from './criteria.ts';
-import type { Answer, Drachtio, Headers, Hop, Incoming, SipMessage } from './drachtio.ts';
+import type { Answer, Drachtio, Headers, Hop, Incoming, SipMessage, SipRequest } from './drachtio.ts';
 import { flowOf } from './register-request.ts';
 import type { Registration, RegistrationStore } from './registrations.ts';
 
@@ -70,6 +70,9 @@ const withUserOf = (uri: string, nextHop: string): string => {
   return user === undefined ? nextHop : nextHop.replace(/^(sips?:)(?:[^@]*@)?/i, `$1${user}@`);
 };
 
+const preferredOf = (request: SipMessage): string[] =>
+  splitValues(request.get('p-preferred-identity') ?? '').map(uriOf);
+
 /** TS 24.229 5.4.3.2: no answer, 408 and 5xx call for the criterion's default handling. */
 const failed = (status: number): boolean => status === 408 || status >= 500;
 
@@ -82,13 +85,12 @@ export class Routing {
 
   /** A request that came over SIP-1. */
   async originate(incoming: Incoming): Promise<void> {
-    const { store, subscriberOf, settled } = this.#options;
+    const { subscriberOf, settled } = this.#options;
     const { request } = incoming;
-    const flow = flowOf(request);
-    const registering = await store.byFlow(flow);
+    const registering = await this.#registrationOf(request);
     // A request close behind the 200 to REGISTER must not overtake the third-party REGISTER.
     if (registering !== undefined) await settled(registering.impi);
-    const registration = await store.byFlow(flow);
+    const registration = await this.#registrationOf(request);
     const subscriber = registration && subscriberOf(registration.impi);
     if (registration === undefined || subscriber === undefined) {
       await incoming.answer(refusal(403, 'no public user identity is registered over this connection'));
@@ -110,6 +112,17 @@ export class Routing {
   async terminate(incoming: Incoming): Promise<void> {
     if (await this.#isPing(incoming)) return;
     await this.#deliver(incoming, without(incoming.request.headers, ...HOP_BY_HOP, ...NOT_TO_A_UE));
+  }
+
+  /** Whose request it is: of those registered over its connection, the one that it names (TS 24.229 5.2.6.3.1). */
+  async #registrationOf(request: SipRequest): Promise<Registration | undefined> {
+    const registrations = await this.#options.store.byFlow(flowOf(request));
+    if (registrations.length < 2) return registrations[0];
+    for (const named of [...preferredOf(request), uriOf(request.get('from') ?? '')]) {
+      const own = registrations.find(({ impus }) => impus.some((impu) => sameIdentity(named, impu)));
+      if (own !== undefined) return own;
+    }
+    return undefined;
   }
 
   async #originateStandalone(
@@ -210,7 +223,7 @@ export class Routing {
   /** What the network says of the originating UE (TS 24.229 5.2.6.3.3, 5.4.3.2). */
   #assertions(registration: Registration, request: SipMessage): Headers {
     const { homeDomain } = this.#options;
-    const preferred = splitValues(request.get('p-preferred-identity') ?? '').map(uriOf);
+    const preferred = preferredOf(request);
     const identity = registration.impus.find((impu) => preferred.some((wanted) => sameIdentity(wanted, impu)));
     const service = request.get('p-preferred-service');
     return {

@@ -78,7 +78,6 @@ export class ThirdPartyRegistration {
       registrationType: type,
     });
     const outcomes: ThirdPartyOutcome[] = [];
-    this.#outcomes.set(registration.impi, outcomes);
     for (const server of servers) {
       const status = await this.#register(server, change);
       outcomes.push({ server: server.serverName, expires, status: status ?? null });
@@ -86,9 +85,10 @@ export class ThirdPartyRegistration {
       const failed = status === undefined || status === 408 || status >= 500;
       if (failed && expires > 0 && server.defaultHandling === 'SESSION_TERMINATED') {
         this.#options.onTerminated(registration);
-        return;
+        break;
       }
     }
+    this.#outcomes.set(registration.impi, outcomes);
   }
 
   async #register(server: ApplicationServer, change: RegistrationChange): Promise<number | undefined> {

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { expect } from 'chai';
+import { Usim } from '../../../actors/ue/usim.ts';
 import {
   type Bench,
   DOMAIN,
   IMPU,
-  type RawUe,
+  RawUe,
   requestCriterion,
   SERVER,
   startBench,
@@ -88,6 +89,24 @@ describe('TS 24.229 5.2.6.3 and 5.4.3.2: requests from a UE', () => {
       expect(atServer.header('P-Preferred-Identity')).to.equal(undefined);
       expect(atServer.text).not.to.contain('urn:urn-7:other').and.not.contain('icid-value=own');
     }
+  });
+
+  it('UEs that share a connection are told apart by the identity that they name', async () => {
+    const second = subscriber({ imsi: '001010000000002', impi: `2@${DOMAIN}`, impus: [`sip:ue-2@${DOMAIN}`] });
+    await start({ subscribers: [subscriber(), second] });
+    const other = new RawUe(ue.peer, new Usim(second));
+    expect((await other.register({ to: `<sip:ue-2@${DOMAIN}>` })).status).to.equal(200);
+    await bench.core.readings.thirdParty!({ impu: second.impus[0]! });
+    while (bench.server.unread > 0) await bench.server.next('third-party REGISTER');
+    for (const [headers, asserted] of [
+      [[], IMPU],
+      [[`P-Preferred-Identity: <${second.impus[0]}>`], second.impus[0]],
+    ] as const) {
+      await exchange(ue.request('MESSAGE', PSI, headers));
+      expect((await bench.server.next('MESSAGE')).header('P-Asserted-Identity')).to.equal(`<${asserted}>`);
+    }
+    const anonymous = ue.request('MESSAGE', PSI).replace(`From: <${IMPU}>`, 'From: <sip:anonymous@anonymous.invalid>');
+    expect((await exchange(anonymous)).status).to.equal(403);
   });
 
   it('a refusal comes back with its Warning', async () => {
