@@ -11,14 +11,14 @@ describe('SAKKE arithmetic backends agree', () => {
   const seed = toHex(randomBytes(8));
 
   it('the portable one with the schoolbook', () => {
-    const { differences } = compareBackends(createBigintArithmetic(), createTextbookArithmetic(), 2, seed);
+    const { differences } = compareBackends(createBigintArithmetic(), createTextbookArithmetic(), 1, seed);
     expect(differences, `seed ${seed}`).to.deep.equal([]);
-  });
+  }).timeout(60_000);
 
   for (const { name, create } of availableBackends()) {
     if (name === 'bigint') continue;
     it(`${name} with the portable one`, () => {
-      const { differences } = compareBackends(createBigintArithmetic(), create(), 60, seed);
+      const { differences } = compareBackends(createBigintArithmetic(), create(), 25, seed);
       expect(differences, `seed ${seed}`).to.deep.equal([]);
     });
   }
