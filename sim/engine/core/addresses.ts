@@ -1,5 +1,12 @@
 import { parseUri, type SipUri } from '../message/index.ts';
-import { type BoundPoint, defaultPort, type Protocol, type Target, type TransportLayer } from '../transport/index.ts';
+import {
+  type BoundPoint,
+  defaultPort,
+  type Flow,
+  type Protocol,
+  type Target,
+  type TransportLayer,
+} from '../transport/index.ts';
 
 const PROTOCOLS: ReadonlySet<string> = new Set<Protocol>(['udp', 'tcp', 'tls', 'ws', 'wss']);
 
@@ -41,6 +48,16 @@ export class LocalAddresses {
     return this.#transport.listenPoints.some(
       (point) => point.port === port && (point.host === address || ANY.has(point.host)),
     );
+  }
+
+  /**
+   * The listen point whose address belongs in Via and Contact of what is sent there; undefined if there is none of that
+   * protocol. A host that cannot be resolved gets one all the same: its request fails later, with a 503 (8.1.3.1).
+   */
+  pointFor(to: Flow | Target): BoundPoint | undefined {
+    const point = this.#transport.localPoint(to);
+    if (point !== undefined || !('host' in to) || this.#transport.resolve(to.host) !== undefined) return point;
+    return this.#transport.listenPoints.find((candidate) => candidate.protocol === to.protocol);
   }
 
   /** Contact, and From where an application gives none: `<sip:host:port;transport=proto>`. */

@@ -141,7 +141,7 @@ export class Uac implements OutgoingHandler {
     };
     if (outgoing.status >= 100) send();
     else outgoing.cancel = send;
-    const point = this.#core.transport.localPoint(outgoing.path.to) ?? this.#core.transport.listenPoints[0]!;
+    const point = this.#core.local.pointFor(outgoing.path.to) ?? this.#core.transport.listenPoints[0]!;
     const meta = localMeta(octets.length, point, this.#core.clock.now());
     app.send(requestSentLeader(messageId, meta, transactionId), octets);
   }
@@ -192,7 +192,7 @@ export class Uac implements OutgoingHandler {
   }
 
   #pointFor(to: Flow | Target): BoundPoint {
-    const point = this.#core.transport.localPoint(to);
+    const point = this.#core.local.pointFor(to);
     if (point === undefined) throw refused('requested protocol/transport not available');
     return point;
   }

@@ -14,7 +14,7 @@ export interface Hop {
 export function hopOf(core: Core, uri: SipUri | undefined): Hop | undefined {
   if (uri === undefined) return undefined;
   const to = core.flows.find(uri) ?? targetOf(uri);
-  const point = to === undefined ? undefined : core.transport.localPoint(to);
+  const point = to === undefined ? undefined : core.local.pointFor(to);
   return to === undefined || point === undefined ? undefined : { to, point };
 }
 

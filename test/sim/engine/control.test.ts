@@ -5,7 +5,7 @@ import { RawApp } from './support/app.ts';
 import { Bench } from './support/bench.ts';
 import { testCertificate } from './support/certificate.ts';
 import { fresh, requestText, responseText } from './support/peer.ts';
-import { connectSrf, newSrf, type Srf, type SrfRequest } from './support/srf.ts';
+import { connectSrf, newSrf, responseTo, type Srf, type SrfRequest } from './support/srf.ts';
 import { settle, until } from './support/wait.ts';
 
 describe('sim/engine: the control port', () => {
@@ -74,14 +74,16 @@ describe('sim/engine: the control port', () => {
     await connectSrf(app, bench.addresses.control);
     await until('the route', () => bench.engine.figures.routes === 1);
     const { host, port } = bench.at('tcp');
-    for (let i = 0; i < 50; i++) {
-      // As written in many applications: the listener is attached after the await.
-      const request: SrfRequest = await app.request(`sip:me@${host}:${port};transport=tcp`, { method: 'MESSAGE' });
-      let status = 0;
-      request.on('response', (response: { status: number }) => {
-        status = response.status;
-      });
-      await until('the response', () => status === 200);
+    for (const [to, expected] of [
+      [`sip:me@${host}:${port};transport=tcp`, 200],
+      // A failure made here follows at once: the hardest case.
+      ['sip:me@unknown.example', 503],
+    ] as const) {
+      for (let i = 0; i < 20; i++) {
+        // As written in many applications: the listener is attached after the await.
+        const request: SrfRequest = await app.request(to, { method: 'MESSAGE' });
+        expect((await responseTo(request)).status).to.equal(expected);
+      }
     }
   });
 

@@ -125,8 +125,10 @@ export class Peer {
 
   #read(octets: Buffer): void {
     const message = parseMessage(octets, 'datagram');
-    if (message instanceof SipParseError)
-      throw new Error(`the engine sent no SIP: ${message.message}\n${octets.toString()}`);
+    if (message instanceof SipParseError) {
+      this.broken.push(octets);
+      return;
+    }
     this.inbox.put(message);
   }
 
