@@ -45,7 +45,7 @@ export const subscriber = (more: Partial<Subscriber> = {}): Subscriber => ({
   ...more,
 });
 
-const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
+export const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
 export interface Bench {
   readonly core: Actor;
