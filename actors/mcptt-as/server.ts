@@ -2,7 +2,7 @@
  * The MCPTT server's service logic, put together: SIP in and out, sessions, bindings, keys, calls. What stands beyond
  * SIP (tokens, the KMS) comes in as two small interfaces, see {@link ServerLinks}.
  */
-import type { ActorContext, Json } from '../../sim/control/actor.ts';
+import type { ActorContext, JsonObject } from '../../sim/control/actor.ts';
 import type { BodyProtection } from '../messages/body-protection.ts';
 import { MimeError } from '../messages/mime.ts';
 import { identityKey, splitValues, uriOf } from '../messages/sip-headers.ts';
@@ -143,7 +143,7 @@ export class McpttServer {
   }
 
   /** What anybody may know of the server's state; no key, no token. */
-  async view(): Promise<{ sessions: Json; bindings: Json; ceks: Json; calls: Json }> {
+  async view(): Promise<Readonly<Record<'sessions' | 'bindings' | 'ceks' | 'calls', JsonObject[]>>> {
     const iso = (time: number): string => new Date(time).toISOString();
     return {
       sessions: (await this.stores.sessions.all()).map(({ sipSession, impus, expiresAt }) => ({

@@ -269,11 +269,19 @@ export class UserEquipment {
     }
   }
 
-  #send(request: SipRequest): Promise<SipResponse> {
-    if (!this.#registration.registered)
-      return Promise.reject(new UeError('UE_NOT_REGISTERED', 'the UE is not registered; do register first (step 1)'));
+  async #send(request: SipRequest): Promise<SipResponse> {
+    if (!this.#access.connected && !this.#access.lost) await this.#reconnected();
+    if (!this.#registration.registered) {
+      throw new UeError('UE_NOT_REGISTERED', 'the UE is not registered; do register first (step 1)');
+    }
     const route = request.route ?? this.#registration.serviceRoute;
     return this.#access.userAgent.request({ ...request, route });
+  }
+
+  /** The core closed the connection: the registration is coming back over a new one, or is brought back now. */
+  async #reconnected(): Promise<void> {
+    await this.#registration.settled();
+    if (!this.#access.connected && this.#registration.state === 'registered') await this.refresh();
   }
 
   #publishContext(): PublishContext {
@@ -314,6 +322,7 @@ export class UserEquipment {
       log,
       onMessage: (request) => void receiveMessage(request, this.#receiving()),
       onInvite: (request) => void this.#calls.receive(request),
+      onClosed: () => this.#registration.recover(),
     });
   }
 

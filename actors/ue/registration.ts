@@ -70,6 +70,10 @@ interface Granted {
 /** A challenge may come again after AUTS, or because the core forgot; more than this is a loop. */
 const MOST_ROUNDS = 4;
 
+/** Pauses before a refresh that failed is tried again: doubled each time, up to the base time of RFC 5626 4.5. */
+const FIRST_PAUSE_MS = 1_000;
+const LONGEST_PAUSE_MS = 30_000;
+
 export class Registration {
   readonly #options: RegistrationOptions;
   #state: RegistrationState = 'unregistered';
@@ -79,6 +83,7 @@ export class Registration {
   #callId: string | undefined;
   #cseq = 0;
   #lastAnswer: ChallengeOutcome | undefined;
+  #running: Promise<void> = Promise.resolve();
 
   constructor(options: RegistrationOptions) {
     this.#options = options;
@@ -141,10 +146,20 @@ export class Registration {
     }
   }
 
+  /** The core closed the connection: the UE registers over a new one, so that it can be reached again (RFC 5626 4.5). */
+  recover(): void {
+    if (this.#options.autoRefresh) this.#refreshAlone();
+  }
+
   /** The registration is gone without a word to the core: expiry, network de-registration, the UE's own end. */
   lose(): void {
     this.#move('ended');
     this.#end();
+  }
+
+  /** Resolves when no exchange with the core is under way, however it ended. */
+  settled(): Promise<void> {
+    return this.#running;
   }
 
   /** Stops timers; the registration stays what it was. */
@@ -153,7 +168,13 @@ export class Registration {
     this.#timers = [];
   }
 
-  async #run(expires: number, deviations: readonly Deviation[]): Promise<void> {
+  #run(expires: number, deviations: readonly Deviation[]): Promise<void> {
+    const running = this.#exchangeFor(expires, deviations);
+    this.#running = running.catch(() => undefined);
+    return running;
+  }
+
+  async #exchangeFor(expires: number, deviations: readonly Deviation[]): Promise<void> {
     try {
       await this.#options.access.connect();
       const response = await this.#exchange(expires, deviations);
@@ -239,14 +260,19 @@ export class Registration {
     this.stop();
     this.#timers.push(clock.setTimer(seconds * 1000, () => this.lose()));
     if (this.#options.autoRefresh)
-      this.#timers.push(clock.setTimer(refreshAfter(seconds) * 1000, () => this.#autoRefresh()));
+      this.#timers.push(clock.setTimer(refreshAfter(seconds) * 1000, () => this.#refreshAlone()));
   }
 
-  #autoRefresh(): void {
-    // A UE that lost its connection has lost its radio: it comes back when it is told to, not by itself.
-    if (this.#state !== 'registered' || !this.#options.access.connected) return;
+  /** Refreshes unless the UE has lost its radio: then it comes back when it is told to, not by itself. */
+  #refreshAlone(pause = FIRST_PAUSE_MS): void {
+    const { access, clock, log } = this.#options;
+    if (this.#state !== 'registered' || access.lost) return;
     this.refresh().catch((error: Error) => {
-      this.#options.log.warn({ error: error.message }, 'the registration could not be refreshed and will expire');
+      log.warn(
+        { error: error.message },
+        'the registration could not be refreshed; the UE tries again until it expires',
+      );
+      this.#timers.push(clock.setTimer(pause, () => this.#refreshAlone(Math.min(2 * pause, LONGEST_PAUSE_MS))));
     });
   }
 

@@ -19,6 +19,8 @@ export interface SipAccessOptions {
   readonly log: Log;
   readonly onMessage: (request: IncomingMessageRequest) => void;
   readonly onInvite: (request: IncomingInviteRequest) => void;
+  /** The core's end closed the connection; a connection that the UE lost by {@link SipAccess.drop} is not told. */
+  readonly onClosed: () => void;
 }
 
 export class SipAccess {
@@ -27,6 +29,7 @@ export class SipAccess {
   #userAgent: SipUserAgent;
   #transport: WssTransport | undefined;
   #connecting: Promise<void> | undefined;
+  #lost = false;
 
   constructor(options: SipAccessOptions) {
     this.#options = options;
@@ -42,12 +45,18 @@ export class SipAccess {
     return this.#userAgent;
   }
 
+  /** The UE lost its connection by {@link drop} and has not been told to connect again. */
+  get lost(): boolean {
+    return this.#lost;
+  }
+
   get connected(): boolean {
     return this.#transport !== undefined;
   }
 
   /** Connects unless there is a connection. @throws UeError `UE_NO_PEER`, `UE_NO_CONNECTION` */
   async connect(): Promise<void> {
+    this.#lost = false;
     if (this.#transport !== undefined) return;
     this.#connecting ??= this.#open().finally(() => {
       this.#connecting = undefined;
@@ -64,6 +73,7 @@ export class SipAccess {
 
   /** Loses the connection without a goodbye. */
   drop(): void {
+    this.#lost = true;
     this.#transport?.drop();
     this.#transport = undefined;
   }
@@ -86,7 +96,9 @@ export class SipAccess {
       report,
       onMessage: (text) => this.#userAgent.receive(text),
       onClose: () => {
-        if (this.#transport === transport) this.#transport = undefined;
+        if (this.#transport !== transport) return;
+        this.#transport = undefined;
+        this.#options.onClosed();
       },
     });
     this.#transport = transport;

@@ -3,6 +3,7 @@
  * WSS. Tokens are signed and checked for real; in the place of a KMS a key is drawn here and given to both ends.
  */
 import { randomBytes } from 'node:crypto';
+import { connect } from 'node:net';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import type { McpttPolicy } from '../../../actors/mcptt-as/config.ts';
 import { McpttServer } from '../../../actors/mcptt-as/server.ts';
@@ -109,6 +110,10 @@ export interface World {
   token(user: string, claims?: Record<string, unknown>): Promise<string>;
   /** A new CEK for both ends, as the KMS would push it. */
   rekey(ue: UserEquipment, user: string): string;
+  /** Publishes with a good token and a key of an MCPTT ID that is no user of the service. */
+  stranger(ue: UserEquipment, user: string, mcpttId: string): Promise<unknown>;
+  /** Sends octets to the server from an address that is not the SIP core's. @returns the answer */
+  fromStranger(message: string): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -240,7 +245,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     const cek = {
       keyId: randomKeyId(),
       key: randomBytes(32),
-      userUri: `sip:${user}@mcptt.example`,
+      userUri: user.startsWith('sip:') ? user : `sip:${user}@mcptt.example`,
       clientId,
       sipSession,
       notBefore: clock.now(),
@@ -253,12 +258,14 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     return cek.keyId;
   };
   const stores = new Map<string, CekKeyStore>();
+  /** Users who log in as somebody that the service does not know. */
+  const strangers = new Map<string, string>();
   const makeUe = async (i: 0 | 1): Promise<UserEquipment> => {
     const name = `ue-${i + 1}`;
     const ports = {
       idm: {
         logIn: async (user: string): Promise<LoggedIn> => ({
-          mcpttId: `sip:${user}@mcptt.example`,
+          mcpttId: strangers.get(user) ?? `sip:${user}@mcptt.example`,
           mcpttToken: await token(user),
           kmsToken: await token(user, { aud: 'urn:3gpp:mcptt:kms' }),
           claims: { mcptt: {}, kms: {} },
@@ -318,6 +325,33 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       const ceks = stores.get(`${ue === ues[0] ? 'ue-1' : 'ue-2'} ${user}`)!;
       return give(ceks, user, client.clientId, ue.sipSession, client.sealingKey(ue.sipSession).keyId);
     },
+    stranger: async (ue, user, mcpttId) => {
+      const client = ue.clientOf(user);
+      const ceks = stores.get(`${ue === ues[0] ? 'ue-1' : 'ue-2'} ${user}`)!;
+      const jwt = await token(user, { mcptt_id: mcpttId });
+      const keyId = give(ceks, mcpttId, client.clientId, ue.sipSession);
+      strangers.set(user, mcpttId);
+      await ue.logIn(user);
+      strangers.delete(user);
+      const running = ue.publish(user, [{ at: 'token', op: 'replace', path: '', value: jwt }]);
+      await running.catch(() => undefined);
+      server.ceks.end({ keyId }, 'expired');
+      ceks.end({ keyId }, 'expired');
+      await ue.logIn(user);
+      return running;
+    },
+    fromStranger: (message) => {
+      const [host, port] = serverAt.split(':') as [string, string];
+      return new Promise((resolve, reject) => {
+        const socket = connect({ host, port: Number(port), localAddress: '127.0.0.2' }, () => socket.write(message));
+        socket.setTimeout(5000, () => reject(new Error('the server did not answer a stranger within 5 s')));
+        socket.on('error', reject);
+        socket.once('data', (data) => {
+          socket.destroy();
+          resolve(data.toString('latin1'));
+        });
+      });
+    },
     close: async () => {
       await Promise.all(ues.map((ue) => ue.stop()));
       await server.stop();
@@ -327,3 +361,31 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     },
   };
 }
+
+/** What a request was refused with; fails when it was not refused. */
+export async function refusal(
+  running: Promise<unknown>,
+): Promise<{ status: unknown; warning: unknown; code: unknown }> {
+  try {
+    await running;
+  } catch (error) {
+    const { code, detail } = error as { code?: unknown; detail?: { status?: unknown; warning?: unknown } };
+    return { code, status: detail?.status, warning: detail?.warning };
+  }
+  throw new Error('expected a refusal, and there was none');
+}
+
+/** Waits until `holds`, looking again after each turn of the event loop; the bound is in real time. */
+export async function until(what: string, holds: () => boolean | Promise<boolean>, boundMs = 5000): Promise<void> {
+  const end = performance.now() + boundMs;
+  while (!(await holds())) {
+    if (performance.now() > end) throw new Error(`after ${boundMs} ms still not: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+/** Start lines of the SIP messages that an actor sent or received. */
+export const startLines = (world: World, actor: string, direction: 'sent' | 'received'): string[] =>
+  world.records
+    .filter((record) => record.actor === actor && record.direction === direction)
+    .map((record) => Buffer.from(record.bytes).toString('latin1').split('\r\n', 1)[0]!);

@@ -1,0 +1,157 @@
+import { expect } from 'chai';
+import { nextBindingState } from '../../../actors/mcptt-as/bindings.ts';
+import { McpttAsError } from '../../../actors/mcptt-as/errors.ts';
+import type { UserEquipment } from '../../../actors/ue/equipment.ts';
+import { ShiftedClock } from '../../../sim/control/shifted-clock.ts';
+import { refusal, startWorld, until, type World } from './world.ts';
+
+describe('life of bindings and CEKs (LIFE-1, LIFE-4)', () => {
+  let world: World;
+  let clock: ShiftedClock;
+  beforeEach(async () => {
+    clock = new ShiftedClock();
+    world = await startWorld({ clock, expires: 3600, policy: { tokenExpiryEndsBinding: true }, tokenLifetime: 7200 });
+  });
+  afterEach(() => world?.close());
+
+  const state = async () => {
+    const { sessions, bindings, ceks } = await world.server.view();
+    return {
+      sessions: (sessions as object[]).length,
+      bindings: (bindings as object[]).length,
+      ceks: (ceks as object[]).length,
+    };
+  };
+  /** The jump of the clock cuts the refresh that it starts; the UE tries again. */
+  const refreshed = (ue: UserEquipment): Promise<void> =>
+    until('the UE has refreshed', async () => {
+      await clock.advance(100);
+      const [session] = await world.server.stores.sessions.all();
+      return [ue.registration.expiresAt, session?.expiresAt].every((end = 0) => end > clock.now() + 3_000_000);
+    });
+  const NOTHING = { sessions: 0, bindings: 0, ceks: 0 };
+
+  it('de-registration ends session, bindings and keys at server and UE, and tells the KMS', async () => {
+    const [ue] = world.ues;
+    await world.bind(ue, 'alice');
+    await world.bind(ue, 'bob');
+    const session = ue.sipSession;
+    expect(await state()).to.deep.equal({ sessions: 1, bindings: 2, ceks: 2 });
+    await ue.deregister();
+    await until(
+      'the server has forgotten all of it',
+      async () => JSON.stringify(await state()) === JSON.stringify(NOTHING),
+    );
+    expect(world.told).to.deep.equal([{ sipSession: session, reason: 'deregistered' }]);
+    expect(ue.sipSession).not.to.equal(session);
+    expect(ue.clientOf('alice').view(session))
+      .to.include({ bound: false, loggedIn: true })
+      .and.not.have.property('keyId');
+    expect((await refusal(ue.publish('alice', []))).code).to.be.oneOf(['UE_NO_KEY', 'UE_NOT_REGISTERED']);
+  });
+
+  it('a registration that runs out does the same, hours later', async () => {
+    const [ue] = world.ues;
+    await world.bind(ue, 'alice');
+    ue.dropConnection();
+    await clock.advance(3_601_000);
+    await until(
+      'the server has forgotten all of it',
+      async () => JSON.stringify(await state()) === JSON.stringify(NOTHING),
+    );
+    expect(ue.registration.state).to.equal('unregistered');
+    expect(ue.clientOf('alice').view(ue.sipSession)).to.include({ bound: false });
+  });
+
+  it('a registration that is refreshed goes on, and so does everything on it', async () => {
+    const [ue] = world.ues;
+    await world.bind(ue, 'alice');
+    await clock.advance(3_000_000);
+    await refreshed(ue);
+    await clock.advance(1_000_000);
+    expect(await state()).to.deep.equal({ sessions: 1, bindings: 1, ceks: 1 });
+    await ue.publish('alice', []);
+  });
+
+  it('network de-registration ends it too', async () => {
+    const [ue] = world.ues;
+    await world.bind(ue, 'alice');
+    await world.core.verbs.deregisterSubscriber!({ impu: ue.impu });
+    await until(
+      'the server has forgotten all of it',
+      async () => JSON.stringify(await state()) === JSON.stringify(NOTHING),
+    );
+  });
+
+  it('an expired access token ends the binding where policy says so', async () => {
+    const [ue] = world.ues;
+    await world.bind(ue, 'alice');
+    for (let part = 0; part < 2; part++) {
+      await clock.advance(3_000_000);
+      await refreshed(ue);
+    }
+    expect(await state()).to.deep.equal({ sessions: 1, bindings: 1, ceks: 1 });
+    await clock.advance(1_300_000);
+    await until('the binding has ended', async () => (await state()).bindings === 0);
+    expect(await state()).to.deep.equal({ sessions: 1, bindings: 0, ceks: 0 });
+    expect(world.told.at(-1)).to.include({ userUri: 'sip:alice@mcptt.example', reason: 'token-expired' });
+  });
+
+  it('a revoked key ends the binding that stood on it, and a call that ran', async () => {
+    const [a, b] = world.ues;
+    await world.bind(a, 'alice');
+    await world.bind(b, 'bob');
+    await a.calls.call(a.clientOf('alice'), 'sip:bob@mcptt.example', []);
+    world.server.ceks.end({ userUri: 'sip:alice@mcptt.example' }, 'revoked');
+    await until('the call has ended at B', () => b.calls.list().length === 0);
+    const { bindings } = await world.server.view();
+    expect((bindings as { mcpttId: string }[]).map(({ mcpttId }) => mcpttId)).to.deep.equal(['sip:bob@mcptt.example']);
+    expect(world.told, 'the KMS knows what it revoked').to.deep.equal([]);
+  });
+
+  it('a superseded or expired key ends no binding', async () => {
+    const [ue] = world.ues;
+    await world.bind(ue, 'alice');
+    const old = ue.clientOf('alice').sealingKey(ue.sipSession).keyId;
+    const next = world.rekey(ue, 'alice');
+    await ue.publish('alice', []);
+    expect(ue.clientOf('alice').view(ue.sipSession)).to.include({ keyId: next, bound: true });
+    await clock.advance(31_000);
+    const deviate = [{ at: 'cms', op: 'set', path: 'key-id', value: old } as const];
+    expect(await refusal(ue.publish('alice', deviate))).to.include({
+      status: 493,
+      warning: `Undecipherable, Key ID ${old}: retired`,
+    });
+    expect(await state()).to.deep.equal({ sessions: 1, bindings: 1, ceks: 1 });
+  });
+
+  it('a server that restarts keeps sessions and bindings and has no key until it asks for them', async () => {
+    const [ue] = world.ues;
+    await world.bind(ue, 'alice');
+    await world.server.restart();
+    expect(await state()).to.deep.equal({ sessions: 1, bindings: 1, ceks: 0 });
+    expect((await refusal(ue.publish('alice', []))).status).to.equal(493);
+    world.rekey(ue, 'alice');
+    await ue.publish('alice', []);
+    expect(await state()).to.deep.equal({ sessions: 1, bindings: 1, ceks: 1 });
+  });
+
+  it('a UE that restarts starts over: another SIP session, and the old one is over', async () => {
+    const [ue] = world.ues;
+    await world.bind(ue, 'alice');
+    const session = ue.sipSession;
+    await ue.restart();
+    expect(ue.sipSession).not.to.equal(session);
+    await world.bind(ue, 'alice');
+    expect(await state()).to.deep.equal({ sessions: 1, bindings: 1, ceks: 1 });
+    expect(world.told).to.deep.equal([{ sipSession: session, reason: 'deregistered' }]);
+  });
+
+  it('the machine of bindings knows no way back', () => {
+    expect(nextBindingState('bound', 'refreshed')).to.equal('bound');
+    expect(nextBindingState('bound', 'revoked')).to.equal('ended');
+    expect(() => nextBindingState('ended', 'refreshed'))
+      .to.throw(McpttAsError)
+      .with.property('code', 'MCPTT_AS_BINDING_STATE');
+  });
+});
