@@ -23,7 +23,8 @@ export interface Layout {
   readonly one: number;
   readonly rSquared: number;
   readonly unit: number;
-  readonly exponent: number;
+  /** p and R^2 mod p in the limbs of an inversion. */
+  readonly inverse: { readonly modulus: number; readonly start: number };
   /** Montgomery's quotient digits, within one multiplication. */
   readonly quotient: number;
   /** Octets of an element on their way in and out, least significant first, and room for shifts beyond them. */
@@ -65,7 +66,7 @@ export function layoutOf(radix: Radix): Layout {
     one: pairs(),
     rSquared: pairs(),
     unit: pairs(),
-    exponent: take(256),
+    inverse: { modulus: take(8 * 35), start: take(8 * 35) },
     quotient: pairs(),
     octets: take(256),
     schedule: take(LINE_PAIRS * 32),

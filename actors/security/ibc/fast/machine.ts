@@ -148,9 +148,11 @@ export class Machine {
   /** Two elements, 128 octets big-endian each and below p, into a pair in Montgomery form. */
   load(dst: number, first: Uint8Array, second: Uint8Array): void {
     const { octets, zero, rSquared } = this.layout;
+    const memory = this.octets;
+    memory.fill(0, octets + FIELD_OCTETS, octets + FIELD_OCTETS + 8); // the last digits reach beyond the element
     for (const [lane, value] of [first, second].entries()) {
-      this.octets.set(value, octets);
-      this.octets.subarray(octets, octets + FIELD_OCTETS).reverse();
+      memory.set(value, octets);
+      memory.subarray(octets, octets + FIELD_OCTETS).reverse();
       this.run.fromOctets(dst, lane);
     }
     this.add(dst, dst, zero);

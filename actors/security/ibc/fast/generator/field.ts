@@ -33,6 +33,8 @@ export class Field {
   readonly #sub: FunctionBuilder;
   readonly #picks: readonly FunctionBuilder[];
   readonly #timesI: FunctionBuilder;
+  readonly fromOctets: FunctionBuilder;
+  readonly toOctets: FunctionBuilder;
   #scratch = 0;
 
   constructor(module: ModuleBuilder, radix: Radix, layout: Layout) {
@@ -57,6 +59,8 @@ export class Field {
     });
     // (x + iy) i = -y + ix
     this.#timesI = this.digitwise('timesI', (a) => v128.xor(v128.shuffle64(a, a, 1, 0), v128.const(-0, 0)));
+    this.fromOctets = module.function(['i32', 'i32'], undefined, 'fromOctets');
+    this.toOctets = module.function(['i32', 'i32'], undefined, 'toOctets');
     this.#octets();
     this.#singles();
     if (radix.fma) this.#multiplyAdd();
@@ -158,7 +162,7 @@ export class Field {
    * toOctets(src, lane): the reverse, for src not in Montgomery form, to the one representative in 0..p-1.
    */
   #octets(): void {
-    const { radix, layout, module } = this;
+    const { radix, layout } = this;
     const { limbs, bits } = radix;
     const places = Array.from({ length: limbs }, (_, index) => ({
       octet: layout.octets + Math.floor((index * bits) / 8),
@@ -166,7 +170,7 @@ export class Field {
       limb: 16 * index,
     }));
     const mask = i64.const((1n << BigInt(bits)) - 1n);
-    const from = module.function(['i32', 'i32'], undefined, 'fromOctets');
+    const from = this.fromOctets;
     const dst = i32.add(from.parameter(0).get, i32.mul(from.parameter(1).get, i32.const(8)));
     from.emit(
       ...places.map(({ octet, bit, limb }) =>
@@ -174,7 +178,7 @@ export class Field {
       ),
     );
 
-    const to = module.function(['i32', 'i32'], undefined, 'toOctets');
+    const to = this.toOctets;
     const src = to.local('i32');
     const [carry, borrow, choose] = to.locals('i64', 3) as [Local, Local, Local];
     const x = to.locals('i64', limbs);
