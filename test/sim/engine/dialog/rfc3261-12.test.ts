@@ -1,0 +1,216 @@
+import { expect } from 'chai';
+import type { AppConnection } from '../../../../sim/engine/control/connection.ts';
+import { Dialog } from '../../../../sim/engine/dialog/dialog.ts';
+import { buildRequest, buildResponse } from '../../../../sim/engine/message/index.ts';
+import type { Flow } from '../../../../sim/engine/transport/index.ts';
+import type { RawApp } from '../support/app.ts';
+import { Bench } from '../support/bench.ts';
+import { fresh, type Peer, requestText, responseText } from '../support/peer.ts';
+import { settle } from '../support/wait.ts';
+
+describe('sim/engine: dialog state (RFC 3261 12)', () => {
+  const dialog = () =>
+    new Dialog({
+      role: 'uac',
+      method: 'INVITE',
+      callId: 'c',
+      localTag: 'l',
+      remoteTag: undefined,
+      local: '<sip:a@b>;tag=l',
+      remote: '<sip:c@d>',
+      remoteTarget: 'sip:c@d',
+      localSequence: 1,
+      remoteSequence: undefined,
+      app: undefined as unknown as AppConnection,
+      flow: undefined,
+    });
+  const flow = {} as Flow;
+  const response = (headers: [string, string][]) => {
+    const request = buildRequest('INVITE', 'sip:c@d', [['To', '<sip:c@d>']]);
+    const made = buildResponse(request, 200, 'OK', { toTag: 'r' });
+    for (const [name, value] of headers) made.append(name, value);
+    return made;
+  };
+
+  it('UAC: the route set is Record-Route reversed, the target the Contact (12.1.2)', () => {
+    const d = dialog();
+    d.learnFromResponse(
+      response([
+        ['Record-Route', '<sip:p1;lr>'],
+        ['Record-Route', '<sip:p2;lr>'],
+        ['Contact', '<sip:x@y:9>'],
+      ]),
+      flow,
+    );
+    expect(d.routing()).to.deep.include({ requestUri: 'sip:x@y:9', routes: ['<sip:p2;lr>', '<sip:p1;lr>'] });
+    expect(d.routing().nextHop!.host).to.equal('p2');
+    expect(d.remoteTag).to.equal('r');
+  });
+
+  it('a strict router at the top gets the request addressed to itself, the target goes last (12.2.1.1)', () => {
+    const d = dialog();
+    d.learnFromResponse(
+      response([
+        ['Record-Route', '<sip:loose;lr>'],
+        ['Record-Route', '<sip:strict>'],
+        ['Contact', '<sip:x@y>'],
+      ]),
+      flow,
+    );
+    expect(d.routing()).to.deep.include({ requestUri: 'sip:strict', routes: ['<sip:loose;lr>', '<sip:x@y>'] });
+  });
+
+  it('the route set is fixed once the dialog is confirmed; the target is refreshed', () => {
+    const d = dialog();
+    d.learnFromResponse(
+      response([
+        ['Record-Route', '<sip:p1;lr>'],
+        ['Contact', '<sip:x@y>'],
+      ]),
+      flow,
+    );
+    d.confirm();
+    d.learnFromResponse(response([['Contact', '<sip:new@y>']]), flow);
+    expect(d.routing()).to.deep.include({ requestUri: 'sip:new@y', routes: ['<sip:p1;lr>'] });
+  });
+});
+
+describe('sim/engine: requests in dialogs (RFC 3261 12.2, 14)', () => {
+  let bench: Bench;
+  let app: RawApp;
+  let peer: Peer;
+
+  beforeEach(async () => {
+    bench = await Bench.start();
+    app = await bench.app('invite', 'subscribe');
+    peer = await bench.peer('udp');
+  });
+
+  afterEach(() => bench.stop());
+
+  const answered = async (record: readonly string[] = []) => {
+    const call = { callId: fresh('c'), from: '<sip:a@example.com>;tag=a' };
+    peer.send(requestText(peer, { ...call, method: 'INVITE', cseq: 5, headers: record }));
+    const { message, transaction } = await app.request('INVITE');
+    app.answer(message, transaction, 200);
+    const ok = await peer.response(200);
+    const inDialog = { ...call, to: ok.get('to')! };
+    peer.send(requestText(peer, { ...inDialog, method: 'ACK', cseq: 5 }));
+    const ack = await app.request('ACK');
+    return { inDialog, dialog: ack.dialog };
+  };
+
+  it('a CSeq lower than the last is 500', async () => {
+    const { inDialog } = await answered();
+    peer.send(requestText(peer, { ...inDialog, method: 'INFO', cseq: 4 }));
+    await peer.response(500);
+  });
+
+  it('another From tag is another dialog: 481', async () => {
+    const { inDialog } = await answered();
+    peer.send(requestText(peer, { ...inDialog, from: '<sip:a@example.com>;tag=other', method: 'BYE', cseq: 6 }));
+    await peer.response(481);
+  });
+
+  it('two re-INVITEs at once: 500 with Retry-After; ours under way: 491 (14.2)', async () => {
+    const { inDialog, dialog } = await answered();
+    peer.send(requestText(peer, { ...inDialog, method: 'INVITE', cseq: 6 }));
+    const first = await app.request('INVITE');
+    peer.send(requestText(peer, { ...inDialog, method: 'INVITE', cseq: 7 }));
+    const busy = await peer.response(500);
+    expect(Number(busy.get('retry-after'))).to.be.within(0, 10);
+    app.answer(first.message, first.transaction, 200);
+    await peer.response(200);
+    peer.send(requestText(peer, { ...inDialog, method: 'ACK', cseq: 6 }));
+    await app.request('ACK');
+    await app.ask(`sip||${dialog}`, 'INVITE sip:placeholder SIP/2.0\r\n\r\nv=0\r\n');
+    const ours = await peer.request('INVITE');
+    expect(ours.has('contact')).to.equal(true);
+    peer.send(requestText(peer, { ...inDialog, method: 'INVITE', cseq: 8 }));
+    await peer.response(491);
+    peer.send(responseText(ours, 488));
+    await app.response(488);
+  });
+
+  it('our requests go along the route set', async () => {
+    const hop = await bench.peer('udp');
+    const { dialog } = await answered([`Record-Route: <sip:127.0.0.1:${hop.port};lr>`]);
+    await app.ask(`sip||${dialog}`, 'INFO sip:placeholder SIP/2.0\r\n\r\n');
+    const info = await hop.request('INFO');
+    expect(info.requestUri).to.equal(`sip:alice@127.0.0.1:${peer.port}`);
+    expect(info.get('route')).to.equal(`<sip:127.0.0.1:${hop.port};lr>`);
+  });
+
+  it('a re-INVITE moves the target (12.2.2)', async () => {
+    const { inDialog, dialog } = await answered();
+    const moved = await bench.peer('udp');
+    peer.send(
+      requestText(peer, { ...inDialog, method: 'INVITE', cseq: 6, contact: `<sip:a@127.0.0.1:${moved.port}>` }),
+    );
+    const again = await app.request('INVITE');
+    app.answer(again.message, again.transaction, 200);
+    await peer.response(200);
+    peer.send(requestText(peer, { ...inDialog, method: 'ACK', cseq: 6 }));
+    await app.request('ACK');
+    await app.ask(`sip||${dialog}`, 'INFO sip:placeholder SIP/2.0\r\n\r\n');
+    await moved.request('INFO');
+  });
+
+  it('BYE while the INVITE rings: 487 to the INVITE, 200 by the application (15.1.2)', async () => {
+    const call = { callId: fresh('c'), from: '<sip:a@example.com>;tag=a' };
+    peer.send(requestText(peer, { ...call, method: 'INVITE' }));
+    const { message, transaction } = await app.request('INVITE');
+    app.answer(message, transaction, 180);
+    const ringing = await peer.response(180);
+    peer.send(requestText(peer, { ...call, method: 'BYE', cseq: 2, to: ringing.get('to')! }));
+    await peer.response(487, 'INVITE');
+    const bye = await app.request('BYE');
+    app.answer(bye.message, bye.transaction, 200);
+    await peer.response(200, 'BYE');
+    expect(bench.engine.figures.dialogs).to.equal(0);
+  });
+
+  it('a second 2xx with another tag (a fork) is acknowledged and ended by the stack (13.2.2.4)', async () => {
+    await app.ask('sip||', `INVITE sip:bob@127.0.0.1:${peer.port} SIP/2.0\r\n\r\nv=0\r\n`);
+    const invite = await peer.request('INVITE');
+    const contact = `Contact: <sip:bob@127.0.0.1:${peer.port}>`;
+    peer.send(responseText(invite, 200, { tag: 'one', headers: [contact] }));
+    const { dialog } = await app.response(200);
+    await app.ask(`sip||${dialog}`, 'ACK sip:placeholder SIP/2.0\r\n\r\n');
+    expect((await peer.request('ACK')).to!.tag).to.equal('one');
+    peer.send(responseText(invite, 200, { tag: 'two', headers: [contact] }));
+    expect((await peer.request('ACK')).to!.tag).to.equal('two');
+    expect((await peer.request('BYE')).to!.tag).to.equal('two');
+    await settle();
+    expect(app.inbox.items.filter((frame) => frame.verb === 'sip')).to.deep.equal([]);
+    expect(bench.engine.figures.dialogs).to.equal(1);
+  });
+
+  it('NOTIFY before the 200 to SUBSCRIBE makes the dialog (RFC 6665 4.1.2.4)', async () => {
+    await app.ask('sip||', `SUBSCRIBE sip:bob@127.0.0.1:${peer.port} SIP/2.0\r\nEvent: reg\r\nExpires: 60\r\n\r\n`);
+    const subscribe = await peer.request('SUBSCRIBE');
+    peer.send(
+      requestText(peer, {
+        method: 'NOTIFY',
+        callId: subscribe.callId!,
+        from: '<sip:bob@example.com>;tag=n',
+        to: subscribe.get('from')!,
+        uri: subscribe.contact!.uri,
+        headers: ['Event: reg', 'Subscription-State: active'],
+      }),
+    );
+    const notify = await app.request('NOTIFY');
+    expect(notify.dialog).to.equal(`${subscribe.callId};from-tag=${subscribe.from!.tag}`);
+    app.answer(notify.message, notify.transaction, 200);
+    await peer.response(200, 'NOTIFY');
+    peer.send(
+      responseText(subscribe, 200, { tag: 'n', headers: ['Expires: 60', `Contact: <sip:bob@127.0.0.1:${peer.port}>`] }),
+    );
+    expect((await app.response(200)).dialog).to.equal(notify.dialog);
+    // Neither refreshed nor ended: it goes 64*T1 after the minute granted.
+    bench.clock.advance(91_000);
+    expect(bench.engine.figures.dialogs).to.equal(1);
+    bench.clock.advance(1_500);
+    expect(bench.engine.figures.dialogs).to.equal(0);
+  });
+});
