@@ -2,12 +2,13 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { createServer, isIP } from 'node:net';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { createTestCa, loadTestCa, type TestCa } from '../../actors/security/ca.ts';
+import { createTestCa, type IdentityRequest, loadTestCa, type TestCa } from '../../actors/security/ca.ts';
 import { loadFixtures } from '../../fixtures/load.ts';
 import { RUNNER_URI } from '../control/wire.ts';
+import { identityOf } from './certificates.ts';
 import { hostPort, loadTopology, type Topology, type TopologyActor } from './topology.ts';
 
 /** @returns what had to be made, in words; empty when the folder was complete */
@@ -35,18 +36,17 @@ export async function initFolder(
   const ca = await testCa(join(folder, 'ca'), made);
   await once(join(publicFolder, 'ca.crt'), 'ca.crt', () => ca.certificate);
 
-  const { mcpttServerId } = loadFixtures().network;
+  const { network } = loadFixtures();
   const { actors } = loadTopology(folder);
   for (const [name, actor] of [...Object.entries(actors), ['runner', undefined] as const]) {
     const own = join(folder, name);
     await mkdir(join(own, 'state'), { recursive: true, mode: 0o700 });
     if (existsSync(join(own, 'tls.key'))) continue;
-    const dns =
+    const identity = await ca.issue(
       actor === undefined
-        ? []
-        : [...new Set([actor.control, ...Object.values(actor.endpoints)].map((at) => hostPort(at).host))];
-    const uri = actor === undefined ? [RUNNER_URI] : actor.kind === 'mcptt-as' ? [mcpttServerId] : [];
-    const identity = await ca.issue({ commonName: name, dns: dns.filter((host) => !/^[\d.:]+$/.test(host)), uri });
+        ? { commonName: name, uri: [RUNNER_URI] }
+        : withHosts(identityOf(name, actor.kind, network), actor),
+    );
     await writeFile(join(own, 'tls.crt'), identity.certificate);
     await writeFile(join(own, 'tls.key'), identity.privateKey, { mode: 0o600 });
     made.push(`certificate of ${name}`);
@@ -59,6 +59,12 @@ export async function initFolder(
       );
   }
   return made;
+}
+
+/** The identity with the host names under which peers reach the actor. */
+function withHosts(identity: IdentityRequest, actor: TopologyActor): IdentityRequest {
+  const hosts = [actor.control, ...Object.values(actor.endpoints)].map((at) => hostPort(at).host);
+  return { ...identity, dns: [...new Set([...(identity.dns ?? []), ...hosts.filter((host) => isIP(host) === 0)])] };
 }
 
 async function testCa(folder: string, made: string[]): Promise<TestCa> {

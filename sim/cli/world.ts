@@ -8,6 +8,7 @@ import { ShiftedClock } from '../control/shifted-clock.ts';
 import type { World } from '../scenario/runner.ts';
 import type { MessageRecord } from '../trace/record.ts';
 import { createRecorder } from '../trace/recorder.ts';
+import { identityOf } from './certificates.ts';
 import { askHealth } from './health.ts';
 import { DEFAULT_LISTEN, type Launched, launch } from './launch.ts';
 import { answered } from './patience.ts';
@@ -59,7 +60,7 @@ async function inThisProcess(options: WorldOptions): Promise<OpenWorld> {
       sink: (record) => deliver(record),
       reveal: options.reveal ?? false,
     });
-    const tls = await ca.issue({ commonName: name, uri: kind === 'mcptt-as' ? [fixtures.network.mcpttServerId] : [] });
+    const tls = await ca.issue(identityOf(name, kind, fixtures.network));
     const imsi = fixtures.subscribers[SUBSCRIBER_OF[name] ?? 0]!.imsi;
     const one = await launch({ name, kind, listen: DEFAULT_LISTEN[kind], imsi }, fixtures, {
       report,
