@@ -110,6 +110,8 @@ export interface World {
   token(user: string, claims?: Record<string, unknown>): Promise<string>;
   /** A new CEK for both ends, as the KMS would push it. */
   rekey(ue: UserEquipment, user: string): string;
+  /** One more UE, of the first subscriber, with something different about it. */
+  anotherUe(changes: { usim?: Partial<Subscriber>; ca?: string; coreUrl?: string }): Promise<UserEquipment>;
   /** Publishes with a good token and a key of an MCPTT ID that is no user of the service. */
   stranger(ue: UserEquipment, user: string, mcpttId: string): Promise<unknown>;
   /** Sends octets to the server from an address that is not the SIP core's. @returns the answer */
@@ -260,8 +262,9 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const stores = new Map<string, CekKeyStore>();
   /** Users who log in as somebody that the service does not know. */
   const strangers = new Map<string, string>();
-  const makeUe = async (i: 0 | 1): Promise<UserEquipment> => {
+  const makeUe = async (i: 0 | 1, changes: Parameters<World['anotherUe']>[0] = {}): Promise<UserEquipment> => {
     const name = `ue-${i + 1}`;
+    const own = await context(name);
     const ports = {
       idm: {
         logIn: async (user: string): Promise<LoggedIn> => ({
@@ -289,7 +292,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     };
     const ue = new UserEquipment(
       {
-        usim: subscribers[i]!,
+        usim: { ...subscribers[i]!, ...changes.usim },
         homeDomain: DOMAIN,
         participatingPsi: PSI,
         users: USERS.map((user) => ({ user, password: '' })),
@@ -299,12 +302,14 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
         protectionProfile: profile,
         expires,
       },
-      await context(name),
+      { ...own, tls: { ...own.tls, ca: changes.ca ?? own.tls.ca } },
       () => ports,
     );
-    ue.peers = { 'sip-core': coreEndpoints };
+    ue.peers = { 'sip-core': { ...coreEndpoints, wss: changes.coreUrl ?? coreEndpoints.wss! } };
+    more.push(ue);
     return ue;
   };
+  const more: UserEquipment[] = [];
   const ues = [await makeUe(0), await makeUe(1)] as const;
 
   return {
@@ -325,6 +330,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       const ceks = stores.get(`${ue === ues[0] ? 'ue-1' : 'ue-2'} ${user}`)!;
       return give(ceks, user, client.clientId, ue.sipSession, client.sealingKey(ue.sipSession).keyId);
     },
+    anotherUe: (changes) => makeUe(0, changes),
     stranger: async (ue, user, mcpttId) => {
       const client = ue.clientOf(user);
       const ceks = stores.get(`${ue === ues[0] ? 'ue-1' : 'ue-2'} ${user}`)!;
@@ -353,7 +359,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       });
     },
     close: async () => {
-      await Promise.all(ues.map((ue) => ue.stop()));
+      await Promise.all(more.map((ue) => ue.stop()));
       await server.stop();
       await core.stop();
       await coreEngine.stop();
