@@ -7,7 +7,7 @@ import { connect } from 'node:net';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import type { McpttPolicy } from '../../../actors/mcptt-as/config.ts';
 import { McpttServer } from '../../../actors/mcptt-as/server.ts';
-import { type BodyProtection, createBodyProtection } from '../../../actors/messages/body-protection.ts';
+import { type BodyProtection, createBodyProtection, kekProtection } from '../../../actors/messages/body-protection.ts';
 import type { InitialFilterCriterion, Subscriber } from '../../../actors/messages/subscriber.ts';
 import type { UserProfile } from '../../../actors/messages/user-profile.ts';
 import { createTestCa } from '../../../actors/security/ca.ts';
@@ -110,6 +110,11 @@ export interface World {
   token(user: string, claims?: Record<string, unknown>): Promise<string>;
   /** A new CEK for both ends, as the KMS would push it. */
   rekey(ue: UserEquipment, user: string): string;
+  /** The server's end of protected bodies, and one that signs as somebody else, or does not sign at all. */
+  readonly protection: BodyProtection;
+  protectionAs(signer: string | undefined): BodyProtection;
+  /** A user's keys at a UE. */
+  keysOf(ue: UserEquipment, user: string): CekKeyStore;
   /** One more UE, of the first subscriber, with something different about it. */
   anotherUe(changes: { usim?: Partial<Subscriber>; ca?: string; coreUrl?: string }): Promise<UserEquipment>;
   /** Publishes with a good token and a key of an MCPTT ID that is no user of the service. */
@@ -262,6 +267,8 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const stores = new Map<string, CekKeyStore>();
   /** Users who log in as somebody that the service does not know. */
   const strangers = new Map<string, string>();
+  const keysOf = (ue: UserEquipment, user: string): CekKeyStore =>
+    stores.get(`${ue === ues[0] ? 'ue-1' : 'ue-2'} ${user}`)!;
   const makeUe = async (i: 0 | 1, changes: Parameters<World['anotherUe']>[0] = {}): Promise<UserEquipment> => {
     const name = `ue-${i + 1}`;
     const own = await context(name);
@@ -327,13 +334,16 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     },
     rekey: (ue, user) => {
       const client = ue.clientOf(user);
-      const ceks = stores.get(`${ue === ues[0] ? 'ue-1' : 'ue-2'} ${user}`)!;
+      const ceks = keysOf(ue, user);
       return give(ceks, user, client.clientId, ue.sipSession, client.sealingKey(ue.sipSession).keyId);
     },
+    protection: serverProtection,
+    protectionAs: (signer) => (signer === undefined ? kekProtection() : protectionOf(signer, () => '')),
+    keysOf,
     anotherUe: (changes) => makeUe(0, changes),
     stranger: async (ue, user, mcpttId) => {
       const client = ue.clientOf(user);
-      const ceks = stores.get(`${ue === ues[0] ? 'ue-1' : 'ue-2'} ${user}`)!;
+      const ceks = keysOf(ue, user);
       const jwt = await token(user, { mcptt_id: mcpttId });
       const keyId = give(ceks, mcpttId, client.clientId, ue.sipSession);
       strangers.set(user, mcpttId);
