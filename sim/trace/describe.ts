@@ -1,4 +1,5 @@
 /** One line that says what a message is, and the headers that tell messages apart. Knows SIP, HTTP and NAS framing, no MCPTT. */
+import { STATUS_CODES } from 'node:http';
 import type { ReportedMessage } from './record.ts';
 
 /** EPS mobility management message types, TS 24.301 table 9.8.1. */
@@ -92,8 +93,11 @@ function sipSummary(bytes: Uint8Array): string {
 export function summary(message: Pick<ReportedMessage, 'protocol' | 'bytes'>): string {
   if (message.protocol === 'nas') return nasSummary(message.bytes);
   if (message.protocol === 'sip') return sipSummary(message.bytes);
-  const startLine = headText(message.bytes).split('\r\n', 1)[0] ?? '';
-  return startLine.startsWith('HTTP/')
-    ? startLine.replace(/^HTTP\/\S+ /, '')
-    : startLine.replace(/ HTTP\/\S+$/, '').replace(/\?.*/, '?…');
+  const text = headText(message.bytes);
+  const event = /^event: *(\S+)/m.exec(text)?.[1];
+  const startLine = text.split(/\r?\n/, 1)[0] ?? '';
+  const status = /^HTTP\/\S+ (\d{3}) ?(.*)$/.exec(startLine);
+  if (status !== null) return `${status[1]} ${status[2] || (STATUS_CODES[status[1]!] ?? '')}`.trim();
+  if (event !== undefined && !/ HTTP\//.test(startLine)) return `event: ${event}`;
+  return startLine.replace(/ HTTP\/\S+$/, '').replace(/\?.*/, '?…');
 }
