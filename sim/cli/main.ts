@@ -10,6 +10,9 @@ import { runCommand } from './commands/run.ts';
 import { upCommand } from './commands/up.ts';
 import { UsageError } from './usage-error.ts';
 
+/** How long what was closed may take to go away. */
+const LINGER_MS = 5000;
+
 /** Errors whose message is meant for the person at the terminal carry a stable `code`; anything else is a bug and keeps its stack. */
 const isForPeople = (cause: unknown): cause is Error =>
   cause instanceof Error && typeof (cause as { code?: unknown }).code === 'string';
@@ -56,3 +59,11 @@ function report(cause: unknown): number {
 }
 
 process.exitCode = await main(process.argv.slice(2));
+
+// Everything that a command starts it also closes. Should something be left all the same, say what, and end.
+setTimeout(() => {
+  process.stderr.write(
+    `mcptt-testbed: ended, though something was still open: ${process.getActiveResourcesInfo().join(', ')}\n`,
+  );
+  process.exit();
+}, LINGER_MS).unref();

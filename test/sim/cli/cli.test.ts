@@ -1,0 +1,99 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { REPORT_VERSION } from '../../../sim/report/json.ts';
+
+const cli = (...args: string[]): { code: number | null; out: string; err: string } => {
+  const run = spawnSync(process.execPath, ['--import', 'tsx', 'sim/cli/main.ts', ...args], {
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
+  return { code: run.status, out: run.stdout, err: run.stderr };
+};
+
+describe('command line', function () {
+  this.timeout(90_000);
+
+  const wrong: [string, string[], RegExp][] = [
+    [
+      'an unknown scenario',
+      ['run', 'figure-9'],
+      /^mcptt-testbed: there is no scenario 'figure-9'; `list` names them all\n$/,
+    ],
+    [
+      'an unknown option',
+      ['run', 'figure-7.x.2-1', '--jsno', 'x'],
+      /^mcptt-testbed: unknown option '--jsno'.*; see --help\n$/,
+    ],
+    ['an unknown command', ['rnu'], /^mcptt-testbed: unknown command 'rnu'.*; see --help\n$/],
+    ['no command', [], /^mcptt-testbed: name a command; see --help\n$/],
+    ['a missing argument', ['run'], /^mcptt-testbed: missing required argument 'scenario'; see --help\n$/],
+    ['rotate without a key', ['cek', 'rotate'], /^mcptt-testbed: cek rotate: give either --key-id or --user\n$/],
+  ];
+  for (const [what, args, line] of wrong) {
+    it(`says in one line what is wrong with ${what}, exit code 2`, () => {
+      const { code, out, err } = cli(...args);
+      expect(err).to.match(line);
+      expect(out).to.equal('');
+      expect(code).to.equal(2);
+    });
+  }
+
+  for (const command of ['', 'run', 'list', 'up', 'actor', 'init', 'cek', 'health']) {
+    it(`${command === '' ? 'the program' : command} explains itself with --help`, () => {
+      const { code, out } = cli(...(command === '' ? [] : [command]), '--help');
+      expect(out).to.match(/^Usage: mcptt-testbed/);
+      expect(code).to.equal(0);
+    });
+  }
+
+  it('lists scenarios with what they prove', () => {
+    expect(cli('list').out).to.match(/^figure-7\.x\.2-1 +Figure 7\.x\.2-1: .*\[INT-1, /m);
+    expect(JSON.parse(cli('list', '--json').out)).to.be.an('array').that.is.not.empty;
+  });
+
+  it('runs the figure and writes JSON, JUnit and Mermaid', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'cli-'));
+    try {
+      const files = ['report.json', 'report.xml', 'ladder.mmd'].map((name) => join(folder, 'new', name));
+      const { code, out } = cli(
+        'run',
+        'figure-7.x.2-1',
+        '--json',
+        files[0]!,
+        '--junit',
+        files[1]!,
+        '--mermaid',
+        files[2]!,
+      );
+      expect(out).to.match(/✔ PASS {2}figure-7\.x\.2-1: 6 of 6 steps passed/);
+      expect(out).to.match(/Choices made where the pCR is open/);
+      expect(out).to.match(/What Release 13 did instead/);
+      expect(code).to.equal(0);
+      const [json, junit, mermaid] = files.map((file) => readFileSync(file, 'utf8'));
+      const report = JSON.parse(json!) as {
+        version: number;
+        verdict: string;
+        scenarios: { steps: { number: string }[]; messages: unknown[] }[];
+      };
+      expect(report).to.include({ version: REPORT_VERSION, verdict: 'pass' });
+      expect(report.scenarios[0]!.steps.map((s) => s.number)).to.deep.equal(['0', '1', '2', '3a', '3b', '4']);
+      expect(report.scenarios[0]!.messages.length).to.be.greaterThan(30);
+      expect(junit!.match(/<testcase /g)).to.have.length(6);
+      expect(mermaid).to.match(/ue->>sip_core: SIP-1 PUBLISH sip:mcptt-participating@/);
+      const octets = [...json!.matchAll(/"bytes": "([^"]*)"/g)].map((m) =>
+        Buffer.from(m[1]!, 'base64').toString('latin1'),
+      );
+      expect(octets.length).to.be.greaterThan(30);
+      for (const text of [json!, out, ...octets]) {
+        expect(text, 'no token in a report').not.to.match(/eyJ[\w-]{10,}\.eyJ/);
+        expect(text, 'no password in a report').not.to.include('alice-wonderland-1865');
+        expect(text, 'no private key in a report').not.to.match(/<UserDecryptKey[^>]*>[0-9a-fA-F]/);
+      }
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
