@@ -71,8 +71,9 @@ export class FlowCache {
   }
 }
 
+/** `user@host`, as drachtio-server has it. A contact without a user is told from its neighbours by the port. */
 function keyOf(uri: SipUri): string {
-  return uri.user === undefined ? uri.host : `${uri.user}@${uri.host}`;
+  return uri.user === undefined ? `${uri.host}:${uri.port ?? ''}` : `${uri.user}@${uri.host}`;
 }
 
 /** RFC 3261 10.3 step 8: the response's Contact says what was granted, else its Expires, else what was asked for. */

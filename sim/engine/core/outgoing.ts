@@ -60,8 +60,15 @@ export class OutgoingRequest implements ClientUser {
       const held = this.#held ?? [];
       this.#held = undefined;
       for (const frame of held) frame();
+      this.dialog?.stopHolding(this.deliver);
     });
   }
+
+  /** Sends a frame that must not overtake those held: now, or after them. */
+  readonly deliver = (frame: () => void): void => {
+    if (this.#held === undefined) frame();
+    else this.#held.push(frame);
+  };
 
   onResponse({ message, flow }: ReceivedResponse, status: number): void {
     this.#take(message, status, flow);
@@ -89,9 +96,7 @@ export class OutgoingRequest implements ClientUser {
     const up = this.#handler.response(this, message, flow);
     // 100 is between neighbours (section 6).
     if (!up || status === 100) return;
-    const tell = (): void => this.#tell(message, flow);
-    if (this.#held === undefined) tell();
-    else this.#held.push(tell);
+    this.deliver(() => this.#tell(message, flow));
   }
 
   #tell(message: SipMessage, flow: Flow | undefined): void {

@@ -232,6 +232,7 @@ export class Uac implements OutgoingHandler {
     const outgoing = new OutgoingRequest(this.#core, this, { id: ids.uuid(), app, request, path, dialog });
     const octets = request.serialise();
     this.#outgoing.set(outgoing.id, outgoing);
+    if (dialog !== undefined) dialog.deliver = outgoing.deliver;
     outgoing.transaction = transactions.createClient(request.method, branch, octets, path, outgoing);
     path.onFailure = (error) => outgoing.transportFailed(error);
     outgoing.transaction.start();

@@ -86,7 +86,8 @@ export class Uas implements IncomingHandler {
   tellInDialog(request: SipMessage, flow: Flow, dialog: Dialog, transactionId: string): void {
     const octets = request.serialise();
     const meta = metaOf(octets.length, flow, this.#core.clock.now());
-    dialog.app.send(networkLeader(meta, transactionId, dialog.id, request.method !== 'ACK'), octets);
+    const leader = networkLeader(meta, transactionId, dialog.id, request.method !== 'ACK');
+    dialog.deliver(() => dialog.app.send(leader, octets));
   }
 
   /** `sip|<transaction id>|…|SIP/2.0 …`: an application answers. */

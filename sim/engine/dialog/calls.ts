@@ -1,20 +1,19 @@
 import { randomInt } from 'node:crypto';
 import type { AppConnection } from '../control/connection.ts';
-import { requestSentLeader, unsolicitedLeader } from '../control/leaders.ts';
+import { unsolicitedLeader } from '../control/leaders.ts';
 import { answer } from '../core/answer.ts';
 import { refusalReason } from '../core/cdr.ts';
 import type { Core } from '../core/core.ts';
 import { type IncomingRequest, localMeta } from '../core/incoming.ts';
 import type { OutgoingRequest } from '../core/outgoing.ts';
-import { RequestPath } from '../core/paths.ts';
-import { buildInsideDialog } from '../core/requests.ts';
 import { refused, type Uac, type UacDialogs } from '../core/uac.ts';
 import type { Uas, UasDialogs } from '../core/uas.ts';
 import { buildRequest, type SipMessage } from '../message/index.ts';
 import type { TimerOwner } from '../timers.ts';
 import { TRANSACTION_LIFETIME } from '../transaction/constants.ts';
 import type { Flow } from '../transport/index.ts';
-import { Dialog } from './dialog.ts';
+import { Acks } from './acks.ts';
+import type { Dialog } from './dialog.ts';
 import { ReliableProvisionals, supportsReliable } from './reliable.ts';
 import { Unacknowledged } from './unacknowledged.ts';
 
@@ -28,6 +27,7 @@ export class Calls implements UasDialogs, UacDialogs, TimerOwner {
   readonly #core: Core;
   #uas!: Uas;
   #uac!: Uac;
+  #acks!: Acks;
   readonly #reliable = new WeakMap<Dialog, ReliableProvisionals>();
   /** Pending INVITEs from the network, by dialog. */
   readonly #invites = new WeakMap<Dialog, IncomingRequest>();
@@ -42,6 +42,7 @@ export class Calls implements UasDialogs, UacDialogs, TimerOwner {
   connect(uas: Uas, uac: Uac): void {
     this.#uas = uas;
     this.#uac = uac;
+    this.#acks = new Acks(this.#core, uac);
   }
 
   /** A request from the network that belongs to a dialog (12.2.2). */
@@ -80,8 +81,8 @@ export class Calls implements UasDialogs, UacDialogs, TimerOwner {
       throw refused(ACK_IS_OURS);
     }
     if (dialog === undefined) throw refused('Server error: unable to find dialog for dialog id provided');
-    if (text.method === 'ACK') this.#sendAck(app, messageId, dialog, text, routeUri);
-    else if (text.method === 'PRACK') this.#sendPrack(app, messageId, dialog, text, routeUri);
+    if (text.method === 'ACK') this.#acks.send(app, messageId, dialog, text, routeUri);
+    else if (text.method === 'PRACK') this.#acks.sendPrack(app, messageId, dialog, text, routeUri);
     else this.#uac.sendInsideDialog(app, messageId, dialog, text, routeUri);
   }
 
@@ -212,7 +213,7 @@ export class Calls implements UasDialogs, UacDialogs, TimerOwner {
   ): boolean {
     const { status } = message;
     if (!first) {
-      this.#lateSuccess(dialog, message, flow);
+      this.#acks.lateSuccess(dialog, message, flow);
       return false;
     }
     if (status >= 200) dialog.inviteSent = false;
@@ -243,33 +244,6 @@ export class Calls implements UasDialogs, UacDialogs, TimerOwner {
     if (last !== undefined && Number(rseq) !== last + 1) return false;
     dialog.reliableReceived = { rseq: Number(rseq), sequence: dialog.inviteSequence };
     return true;
-  }
-
-  /** A 2xx after the first: repeated (ACK again), or of another branch of a fork (ACK, then BYE: 13.2.2.4). */
-  #lateSuccess(dialog: Dialog, message: SipMessage, flow: Flow | undefined): void {
-    if (message.to?.tag === dialog.remoteTag || flow === undefined) {
-      dialog.repeatAck?.();
-      return;
-    }
-    const { callId, localTag, local, remote, remoteTarget, inviteSequence, app } = dialog;
-    const fork = new Dialog({
-      role: 'uac',
-      method: 'INVITE',
-      callId,
-      localTag,
-      remoteTag: undefined,
-      local,
-      remote,
-      remoteTarget,
-      localSequence: inviteSequence,
-      remoteSequence: undefined,
-      app,
-      flow,
-    });
-    fork.inviteSequence = inviteSequence;
-    fork.learnFromResponse(message, flow);
-    this.#ackOf(fork, buildRequest('ACK', remoteTarget), '').send();
-    this.#uac.sendByStack(fork, buildRequest('BYE', remoteTarget));
   }
 
   /** The status with which the stack refuses a request in a dialog by itself. */
@@ -314,36 +288,6 @@ export class Calls implements UasDialogs, UacDialogs, TimerOwner {
     dialog.refreshTarget(request);
     if (dialog.method === 'SUBSCRIBE' && dialog.role === 'uac' && endsSubscription(request))
       this.#core.dialogs.remove(dialog);
-  }
-
-  #sendAck(app: AppConnection, messageId: string, dialog: Dialog, text: SipMessage, routeUri: string): void {
-    const { request, send, point } = this.#ackOf(dialog, text, routeUri);
-    send();
-    dialog.repeatAck = send;
-    const octets = request.serialise();
-    const meta = localMeta(octets.length, point, this.#core.clock.now());
-    app.send(requestSentLeader(messageId, meta, this.#core.ids.uuid()), octets);
-  }
-
-  #ackOf(dialog: Dialog, text: SipMessage, routeUri: string) {
-    const to = this.#uac.dialogDestination(dialog, routeUri);
-    const point = this.#uac.pointFor(to);
-    const request = buildInsideDialog(dialog, 'ACK', text, {
-      point,
-      contact: this.#core.local.contact(point),
-      branch: this.#core.ids.branch(),
-      sequence: dialog.inviteSequence,
-      strict: this.#core.strict,
-    });
-    const path = new RequestPath(this.#core.transport, to);
-    return { request, point, send: () => path.send(request.serialise()) };
-  }
-
-  #sendPrack(app: AppConnection, messageId: string, dialog: Dialog, text: SipMessage, routeUri: string): void {
-    const reliable = dialog.reliableReceived;
-    if (reliable === undefined) throw refused('Server error: unable to find IIP when sending PRACK');
-    const rack = `${reliable.rseq} ${reliable.sequence} INVITE`;
-    this.#uac.sendInsideDialog(app, messageId, dialog, text, routeUri, [['rack', rack]]);
   }
 
   #drop(dialog: Dialog): void {

@@ -4,6 +4,9 @@ import type { Timer } from '../timers.ts';
 import type { Flow } from '../transport/index.ts';
 import type { Unacknowledged } from './unacknowledged.ts';
 
+type Deliver = (frame: () => void) => void;
+const AT_ONCE: Deliver = (frame) => frame();
+
 export type DialogRole = 'uac' | 'uas';
 export type DialogState = 'early' | 'confirmed' | 'terminated';
 
@@ -51,6 +54,8 @@ export class Dialog {
   inviteReceived = false;
   /** A 2xx of ours that awaits its ACK. */
   unacknowledged: Unacknowledged | undefined;
+  /** Keeps the frames of the dialog's messages in order behind a response that is held back (contract, section 6). */
+  deliver: Deliver = AT_ONCE;
   /** Ends a subscription that nobody refreshes. */
   subscription: Timer | undefined;
   /** RSeq and CSeq number of the last reliable provisional response received: what a PRACK acknowledges. */
@@ -90,6 +95,12 @@ export class Dialog {
     return this.#state;
   }
 
+  /** The frames that `deliver` held back have left. */
+  stopHolding(deliver: Deliver): void {
+    if (this.deliver === deliver) this.deliver = AT_ONCE;
+  }
+
+  /** An INVITE of ours is about to leave with this CSeq number. */
   beginInvite(sequence: number): void {
     this.inviteSent = true;
     this.inviteSequence = sequence;

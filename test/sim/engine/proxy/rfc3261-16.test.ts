@@ -91,7 +91,7 @@ describe('sim/engine: stateful proxy (RFC 3261 16)', () => {
     const tags = [await caller.response(200), await caller.response(200), await caller.response(200)].map(
       (m) => m.to!.tag,
     );
-    expect(tags.sort()).to.deep.equal(['one', 'two', 'two']);
+    expect(tags.toSorted((a, b) => String(a).localeCompare(String(b)))).to.deep.equal(['one', 'two', 'two']);
   });
 
   it('nobody there: the caller gets the 503 made here, the application hears of it', async () => {
