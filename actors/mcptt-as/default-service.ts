@@ -8,7 +8,7 @@ import type { McpttPolicy } from './config.ts';
 import { Refusal } from './errors.ts';
 import type { SipRequest } from './sip-server.ts';
 
-const ALLOW = 'INVITE, ACK, BYE, CANCEL, OPTIONS, MESSAGE, PUBLISH, REGISTER';
+export const ALLOWED_METHODS = 'INVITE, ACK, BYE, CANCEL, OPTIONS, MESSAGE, PUBLISH, REGISTER';
 
 /** Whether policy lets a registered UE use the method before service authorization. */
 export const isDefaultService = (policy: McpttPolicy, method: string): boolean =>
@@ -18,5 +18,5 @@ export const isDefaultService = (policy: McpttPolicy, method: string): boolean =
 export async function handleOptions(request: SipRequest, admission: Admission, policy: McpttPolicy): Promise<void> {
   await admission.sender(request);
   if (!isDefaultService(policy, 'OPTIONS')) throw new Refusal(403, WARNINGS.notYetAuthorised);
-  await request.answer(200, { headers: { Allow: ALLOW, Accept: 'application/pkcs7-mime, multipart/mixed' } });
+  await request.answer(200, { headers: { Allow: ALLOWED_METHODS, Accept: 'application/pkcs7-mime, multipart/mixed' } });
 }

@@ -9,6 +9,7 @@ import type { IdentityMaterial } from '../security/kms-client/material.ts';
 import { PROFILES } from '../security/smime/profiles.ts';
 import type { McpttAsConfig, McpttPolicy } from './config.ts';
 import { McpttAsError } from './errors.ts';
+import { fileStores } from './file-stores.ts';
 import { HttpsServer } from './https-server.ts';
 import { ServerKmsClient } from './kms-client.ts';
 import type { ServiceToken } from './publish.ts';
@@ -23,7 +24,7 @@ export { McpttAsError, type McpttAsErrorCode } from './errors.ts';
 export interface McpttAsShared {
   /** Identity based arithmetic; a pool of one worker of the server's own unless given. */
   readonly engine?: SakkeEngine;
-  /** Sessions and bindings; in memory unless given. */
+  /** Sessions and bindings; in the actor's state folder unless given, in memory where it has none. */
   readonly stores?: ServerStores;
 }
 
@@ -47,9 +48,7 @@ class McpttAs implements Actor {
     askUpdate: (args) => this.#askUpdate(text(args, 'user')),
     restart: async () => {
       await this.#server.restart();
-      const sessions = await this.#server.stores.sessions.all();
-      const keyIds = await this.#kmsClient().resume(sessions.map(({ sipSession }) => sipSession));
-      return { sessions: sessions.length, keyIds };
+      return this.#resume();
     },
     setPolicy: (args) => {
       this.#server.policy = changedPolicy(this.#server.policy, args);
@@ -88,7 +87,8 @@ class McpttAs implements Actor {
       tellKms: (ended: { sipSession: string; userUri?: string; reason: string }) => this.#kmsClient().ended(ended),
       protection: () => this.#protection,
     };
-    this.#server = new McpttServer(config, ctx, links, shared.stores);
+    const kept = ctx.stateFolder === undefined ? undefined : fileStores(ctx.stateFolder);
+    this.#server = new McpttServer(config, ctx, links, shared.stores ?? kept);
     this.#protection = this.#newProtection();
   }
 
@@ -142,6 +142,8 @@ class McpttAs implements Actor {
     ]);
     this.#verifyToken = verifyToken;
     this.#material = await this.#kms.material();
+    // Sessions that the server kept over a restart have keys at the KMS.
+    await this.#resume();
   }
 
   async stop(): Promise<void> {
@@ -156,6 +158,12 @@ class McpttAs implements Actor {
     this.#engine = undefined;
     this.#material = undefined;
     this.#verifyToken = undefined;
+  }
+
+  /** LIFE-4: asks the KMS for the CEKs of the sessions that the server knows. */
+  async #resume(): Promise<JsonObject> {
+    const sessions = (await this.#server.stores.sessions.all()).map(({ sipSession }) => sipSession);
+    return { sessions: sessions.length, keyIds: sessions.length === 0 ? [] : await this.#kmsClient().resume(sessions) };
   }
 
   /** LIFE-4. @returns for each of the user's SIP sessions the Key ID that is to be used now */

@@ -5,13 +5,13 @@
 import type { ActorContext, JsonObject } from '../../sim/control/actor.ts';
 import type { BodyProtection } from '../messages/body-protection.ts';
 import { MimeError } from '../messages/mime.ts';
-import { identityKey, splitValues, uriOf } from '../messages/sip-headers.ts';
+import { identityKey, splitValues, uriOf, WARNINGS } from '../messages/sip-headers.ts';
 import type { UserProfile } from '../messages/user-profile.ts';
 import { CekKeyStore } from '../security/cek/key-store.ts';
 import { Admission } from './admission.ts';
 import { type BindingStore, memoryBindingStore } from './bindings.ts';
 import type { McpttAsConfig, McpttPolicy } from './config.ts';
-import { handleOptions, isDefaultService } from './default-service.ts';
+import { ALLOWED_METHODS, handleOptions, isDefaultService } from './default-service.ts';
 import { Directory } from './directory.ts';
 import { Refusal } from './errors.ts';
 import { Life, type TellKms } from './life.ts';
@@ -85,6 +85,9 @@ export class McpttServer {
       REGISTER: (request) => this.#register(request),
       PUBLISH: (request) => handlePublish(request, { ...shared, life: this.#life, verifyToken: links.verifyToken }),
       OPTIONS: (request) => handleOptions(request, this.#admission, this.#policy),
+      SUBSCRIBE: (request) => this.#notServed(request),
+      NOTIFY: (request) => this.#notServed(request),
+      INFO: (request) => this.#notServed(request),
       MESSAGE: (request) => this.#orDefaultService(request, () => handleMessage(request, { ...shared, directory })),
       INVITE: (request) => this.#calls.invite(request),
     };
@@ -207,12 +210,22 @@ export class McpttServer {
     }
   }
 
+  /** Methods that the server knows and does not serve: STEP-1N comes first, then RFC 3261 21.4.6. */
+  async #notServed(request: SipRequest): Promise<void> {
+    if (!(await this.#isAuthorised(request))) throw new Refusal(403, WARNINGS.notYetAuthorised);
+    throw new Refusal(405, undefined, { Allow: ALLOWED_METHODS });
+  }
+
+  async #isAuthorised(request: SipRequest): Promise<boolean> {
+    const { sessions } = await this.#admission.sender(request);
+    const bound = await Promise.all(sessions.map(({ sipSession }) => this.stores.bindings.bySession(sipSession)));
+    return bound.flat().length > 0;
+  }
+
   /** STEP-2S: a method that policy names is answered for who is registered and not authorized yet. */
   async #orDefaultService(request: SipRequest, authorised: () => Promise<void>): Promise<void> {
-    if (isDefaultService(this.#policy, request.method)) {
-      const { sessions } = await this.#admission.sender(request);
-      const bound = await Promise.all(sessions.map(({ sipSession }) => this.stores.bindings.bySession(sipSession)));
-      if (bound.flat().length === 0) return request.answer(200);
+    if (isDefaultService(this.#policy, request.method) && !(await this.#isAuthorised(request))) {
+      return request.answer(200);
     }
     return authorised();
   }

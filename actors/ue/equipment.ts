@@ -28,6 +28,9 @@ export interface UePorts {
 
 const DEFAULT_EXPIRES = 600_000;
 
+/** Reasons for which the KMS ends a key and the service with it; a superseded or expired one has, or gets, a successor. */
+const ENDS_SERVICE: ReadonlySet<string> = new Set(['revoked', 'logged-off', 'deregistered']);
+
 export class UserEquipment {
   readonly #config: UeConfig;
   readonly #ctx: ActorContext;
@@ -160,6 +163,13 @@ export class UserEquipment {
     const { idm, kmsFor } = this.#ports();
     const login = await idm.logIn(user, password ?? client.password, deviations);
     await client.take(login, kmsFor(login, client, this.#ceks));
+    return login;
+  }
+
+  /** Gets a user's access tokens afresh from the IdM, without a password. */
+  async refreshTokens(user: string): Promise<LoggedIn> {
+    const { login } = this.clientOf(user);
+    await login.refresh();
     return login;
   }
 
@@ -302,8 +312,8 @@ export class UserEquipment {
   #newKeyStore(): CekKeyStore {
     const store = new CekKeyStore(this.#ctx.clock);
     store.onChange(({ state, reason }) => {
-      // A revoked user has no service any more, whether or not the server could say so.
-      if (state !== 'retired' || reason !== 'revoked') return;
+      // Who has lost the key for good has no service any more, whether or not the server could say so.
+      if (state !== 'retired' || reason === undefined || !ENDS_SERVICE.has(reason)) return;
       for (const client of this.clients) {
         const { loggedIn } = client;
         if (loggedIn !== undefined && !store.list().some((cek) => cek.userUri === loggedIn.mcpttId)) client.unbind();

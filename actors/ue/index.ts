@@ -53,6 +53,7 @@ class Ue implements Actor {
       const login = await this.#equipment.logIn(text(args, 'user'), password, (args.deviate ?? {}) as LoginDeviations);
       return { ...login.claims };
     },
+    refreshTokens: async (args) => ({ ...(await this.#equipment.refreshTokens(text(args, 'user'))).claims }),
     requestKey: (args) => this.#equipment.requestKey(text(args, 'user'), deviationsOf(args)),
     publish: (args) => this.#equipment.publish(text(args, 'user'), deviationsOf(args)),
     logOff: (args) => done(this.#equipment.logOff(text(args, 'user'), deviationsOf(args))),

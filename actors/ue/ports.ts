@@ -12,6 +12,8 @@ export interface LoggedIn {
   readonly kmsToken: string;
   /** Claims of both, for people to see. */
   readonly claims: { readonly mcptt: JsonObject; readonly kms: JsonObject };
+  /** Gets both access tokens afresh; they and their claims are the new ones afterwards. */
+  refresh(): Promise<void>;
   /** Ends the login at the IdM (RFC 7009). */
   revoke(): Promise<void>;
 }

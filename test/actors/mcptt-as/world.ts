@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import type { McpttPolicy } from '../../../actors/mcptt-as/config.ts';
-import { McpttServer } from '../../../actors/mcptt-as/server.ts';
+import { McpttServer, type ServerStores } from '../../../actors/mcptt-as/server.ts';
 import { type BodyProtection, createBodyProtection, kekProtection } from '../../../actors/messages/body-protection.ts';
 import type { InitialFilterCriterion, Subscriber } from '../../../actors/messages/subscriber.ts';
 import type { UserProfile } from '../../../actors/messages/user-profile.ts';
@@ -94,6 +94,8 @@ export interface WorldOptions {
   readonly clock?: Clock;
   readonly expires?: number;
   readonly tokenLifetime?: number;
+  /** Where the server keeps sessions and bindings. */
+  readonly stores?: ServerStores;
 }
 
 export interface World {
@@ -237,6 +239,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       tellKms: (ended) => Promise.resolve(void told.push(ended)),
       protection: () => serverProtection,
     },
+    options.stores,
   );
   const serverAt = (await server.start()).find((hostport) => hostport.startsWith('tcp/'))!.slice('tcp/'.length);
 
@@ -279,6 +282,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
           mcpttToken: await token(user),
           kmsToken: await token(user, { aud: 'urn:3gpp:mcptt:kms' }),
           claims: { mcptt: {}, kms: {} },
+          refresh: () => Promise.resolve(),
           revoke: () => Promise.resolve(),
         }),
       },
