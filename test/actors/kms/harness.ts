@@ -215,7 +215,14 @@ export interface RunningKms {
 
 export async function startKms(
   setting: Setting,
-  options: { config?: Partial<KmsConfig>; clock?: Clock; stateFolder?: string; connect?: boolean } = {},
+  options: {
+    config?: Partial<KmsConfig>;
+    clock?: Clock;
+    stateFolder?: string;
+    /** Tell it where the IdM is, and where the MCPTT server is; both unless false. */
+    idm?: boolean;
+    connect?: boolean;
+  } = {},
 ): Promise<RunningKms> {
   const context: ActorContext = {
     name: 'kms',
@@ -232,7 +239,7 @@ export async function startKms(
   });
   const { https: url = '' } = await kms.start();
   await kms.connect({
-    idm: { issuer: setting.idm.issuer },
+    ...(options.idm === false ? {} : { idm: { issuer: setting.idm.issuer } }),
     ...(options.connect === false ? {} : { 'mcptt-as': { https: setting.server.url } }),
   });
   return { kms, url };

@@ -8,8 +8,10 @@ import express from 'express';
 import { ServerKmsClient } from '../../../actors/mcptt-as/kms-client.ts';
 import { createPushReceiver } from '../../../actors/mcptt-as/push-receiver.ts';
 import { kekProtection } from '../../../actors/messages/body-protection.ts';
+import { buildCekPush } from '../../../actors/messages/kms/cek.ts';
+import { httpsClient } from '../../../actors/messages/kms/https.ts';
 import { mimeEntity, serialiseMime } from '../../../actors/messages/mime.ts';
-import type { IssuedIdentity } from '../../../actors/security/ca.ts';
+import { createTestCa, type IssuedIdentity } from '../../../actors/security/ca.ts';
 import { CekKeyStore } from '../../../actors/security/cek/key-store.ts';
 import { UeKmsClient } from '../../../actors/ue/kms-client.ts';
 import type { JsonObject } from '../../../sim/control/actor.ts';
@@ -340,7 +342,8 @@ describe('pCR 7.x.3: the life of a CEK between KMS, MCPTT client and MCPTT serve
     if (answer.response.message?.type !== 'key-prov') throw new Error(`status ${answer.status}`);
     const { keyId } = answer.response.message.ceks[0]!;
     await until('the end of the CEK at the server', () => codeOf(() => server.ceks.opening(keyId)) === 'CEK_RETIRED');
-    expect((await issued())[0]).to.include({ keyId, state: 'ended', endReason: 'expired' });
+    await until('the end at the KMS', async () => (await stateOf(keyId)) === 'ended');
+    expect((await issued())[0]).to.include({ keyId, endReason: 'expired' });
   });
 
   it('MULTI-1: one user logging off leaves the other user of the SIP session alone', async () => {
@@ -459,8 +462,6 @@ describe('pCR 7.x.3: the life of a CEK between KMS, MCPTT client and MCPTT serve
 
   it('a push is refused from anyone but the KMS', async () => {
     const push = `${server.url}/cek/v1/push`;
-    const { httpsClient } = await import('../../../actors/messages/kms/https.ts');
-    const { buildCekPush } = await import('../../../actors/messages/kms/cek.ts');
     const body = Buffer.from(buildCekPush([{ end: { sipSession: SESSION, reason: 'revoked' } }])).toString();
     const client = await clientOf(ALICE);
     const { keyId } = await client.requestKey(SESSION);
@@ -469,7 +470,7 @@ describe('pCR 7.x.3: the life of a CEK between KMS, MCPTT client and MCPTT serve
       uri: [`https://${KMS_URI}`],
       dns: ['other.example'],
     });
-    const foreignCa = await (await import('../../../actors/security/ca.ts')).createTestCa();
+    const foreignCa = await createTestCa();
     const forged = await foreignCa.issue({ commonName: 'kms', dns: [KMS_URI] });
     for (const tls of [
       { ca: setting.ca.certificate },

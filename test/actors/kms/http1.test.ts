@@ -1,0 +1,363 @@
+/** TS 33.180 clause D.1 and HTTP1-1: the resources of HTTP-1, what they answer, and what they refuse, over real TLS. */
+import { once } from 'node:events';
+import { request as plainRequest } from 'node:http';
+import { connect as tcpConnect } from 'node:net';
+import { connect as tlsConnect } from 'node:tls';
+import { expect } from 'chai';
+import { httpsClient } from '../../../actors/messages/kms/https.ts';
+import { KMS_PATHS } from '../../../actors/messages/kms/namespaces.ts';
+import { buildKmsRequest } from '../../../actors/messages/kms/request.ts';
+import { createTestCa } from '../../../actors/security/ca.ts';
+import { createArithmetic } from '../../../actors/security/ibc/backend.ts';
+import { EccsiVerifier } from '../../../actors/security/ibc/eccsi-native.ts';
+import { LocalSakkeEngine } from '../../../actors/security/ibc/engine.ts';
+import { validateCertificate, validateKeySet } from '../../../actors/security/ibc/key-set.ts';
+import { openKey } from '../../../actors/security/ibc/key-transport.ts';
+import { MemoryReplayCache } from '../../../actors/security/ibc/mikey/replay.ts';
+import { toNtp } from '../../../actors/security/ibc/mikey/timestamp.ts';
+import { KmsClientError } from '../../../actors/security/kms-client/errors.ts';
+import { KmsExchange } from '../../../actors/security/kms-client/exchange.ts';
+import type { JsonObject } from '../../../sim/control/actor.ts';
+import {
+  ALICE,
+  BOB,
+  CLIENT,
+  createSetting,
+  KMS_URI,
+  post,
+  type RunningKms,
+  SERVER_ID,
+  SESSION,
+  type Setting,
+  startKms,
+  TestMcpttServer,
+} from './harness.ts';
+
+describe('HTTP-1 at the KMS', () => {
+  let setting: Setting;
+  let running: RunningKms;
+
+  before(async () => {
+    setting = await createSetting();
+    running = await startKms(setting, { config: { policy: { requests: { burst: 1_000, perMinute: 1_000 } } } });
+  });
+  after(async () => {
+    await running.kms.stop();
+    await setting.stop();
+  });
+
+  const token = (over = {}) => setting.idm.sign(setting.idm.claims(Date.now(), over));
+  const at = (path: string): string => `${running.url}${path}`;
+  const ask = async (path: string, request = {}, more = {}) =>
+    post(setting.asUe, at(path), { token: await token(), request, ...more });
+
+  describe('resources', () => {
+    it('init: the KMS certificate, whose keys are valid', async () => {
+      const { status, response } = await ask(KMS_PATHS.init);
+      expect(status).to.equal(200);
+      if (response.message?.type !== 'init') throw new Error('no KmsInit');
+      const { certificate } = response.message;
+      expect(certificate).to.include({ kmsUri: KMS_URI, userKeyPeriod: 2_592_000, userKeyOffset: 0, role: 'Root' });
+      await validateCertificate(setting.engine, certificate);
+    });
+
+    it('keyprov: key sets that pass RFC 6507 5.1.2 and RFC 6508 6.1.2, and a CEK that only they open', async () => {
+      const init = (await ask(KMS_PATHS.init)).response.message;
+      const { response } = await ask(KMS_PATHS.keyProv, { cekRequests: [{ sipSession: SESSION }] });
+      if (init?.type !== 'init' || response.message?.type !== 'key-prov') throw new Error('no key material');
+      const { certificate } = init;
+      const engine = new LocalSakkeEngine(createArithmetic());
+      const keySets = response.message.keySets.map((given) => ({
+        userUri: given.userUri,
+        uid: given.userId,
+        keyPeriodNo: given.keyPeriodNo,
+        rsk: given.userDecryptKey,
+        ssk: given.userSigningKeySsk,
+        pvt: given.userPubTokenPvt,
+      }));
+      for (const keySet of keySets) await validateKeySet(engine, keySet, certificate);
+      const options = { engine, verifier: new EccsiVerifier(), certificate, now: Date.now(), keySets };
+      const cek = response.message.ceks[0]!;
+      const opened = await openKey(cek.iMessage, {
+        ...options,
+        expectedSender: KMS_URI,
+        replayCache: new MemoryReplayCache(),
+      });
+      expect(opened.key).to.have.length(32);
+      expect(Buffer.from(opened.keyId).toString('hex')).to.equal(cek.keyId);
+      const forged = await openKey(cek.iMessage, {
+        ...options,
+        expectedSender: BOB,
+        replayCache: new MemoryReplayCache(),
+      }).catch((error: { code: string }) => error.code);
+      expect(forged).to.be.a('string');
+      await engine.close();
+    });
+
+    it('keyprov with the own URI and a time in the path: the key set of that period', async () => {
+      const now = Buffer.from(toNtp(Date.now())).toString('hex').toUpperCase();
+      const path = `${KMS_PATHS.keyProv}/${encodeURIComponent(ALICE)}`;
+      const both = (await ask(path)).response.message;
+      const one = (await ask(`${path}/${now}`)).response.message;
+      if (both?.type !== 'key-prov' || one?.type !== 'key-prov') throw new Error('no KmsKeyProv');
+      expect(both.keySets).to.have.length(2);
+      expect(one.keySets.map((keySet) => keySet.keyPeriodNo)).to.deep.equal([both.keySets[0]!.keyPeriodNo]);
+      expect((await ask(`${path}/D6B4323200000000`)).status, 'a period of 2014').to.equal(404);
+      expect((await ask(`${path}/yesterday`)).status).to.equal(400);
+    });
+
+    it('certcache: the certificate for whoever does not hold it, nothing new for the others', async () => {
+      for (const [path, count] of [
+        ['', 1],
+        ['/0', 1],
+        ['/1', 0],
+        ['/7', 0],
+      ] as const) {
+        const { message } = (await ask(`${KMS_PATHS.certCache}${path}`)).response;
+        if (message?.type !== 'cert-cache') throw new Error('no KmsCertCache');
+        expect(message.certificates, path).to.have.length(count);
+      }
+      expect((await ask(`${KMS_PATHS.certCache}/x`)).status).to.equal(400);
+    });
+
+    it('the MCPTT server gets its own key sets by its certificate, and no CEK of a user at keyprov', async () => {
+      const own = await post(setting.asServer, at(KMS_PATHS.keyProv), { request: { userUri: SERVER_ID } });
+      expect(own.status).to.equal(200);
+      expect(own.response.message).to.have.nested.property('keySets[0].userUri', SERVER_ID);
+      const cek = await post(setting.asServer, at(KMS_PATHS.keyProv), {
+        request: { userUri: SERVER_ID, cekRequests: [{ sipSession: SESSION }] },
+      });
+      expect(cek.status).to.equal(403);
+      const others = await post(setting.asServer, at(KMS_PATHS.keyProv));
+      expect(others.status, "a user's key material").to.equal(403);
+    });
+  });
+
+  describe('refusals', () => {
+    const refused = async (expected: [status: number, errorCode: number], answer: ReturnType<typeof ask>) => {
+      const { status, response, headers } = await answer;
+      expect([status, response.error?.code]).to.deep.equal(expected);
+      expect(response.message).to.equal(undefined);
+      expect(response.kmsUri).to.equal(KMS_URI);
+      return headers;
+    };
+
+    it('400 for XML that the schema does not allow, or that holds a document type', async () => {
+      await refused([400, 1001], ask(KMS_PATHS.init, {}, { body: '<KmsRequest/>' }));
+      await refused([400, 1001], ask(KMS_PATHS.init, {}, { body: '<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>' }));
+      await refused([400, 1001], ask(KMS_PATHS.init, {}, { body: 'not xml' }));
+    });
+    it('413 for a body beyond the bound', async () => {
+      await refused([413, 1006], ask(KMS_PATHS.init, {}, { body: `<a>${'x'.repeat(70_000)}</a>` }));
+    });
+    it('400 for another KmsUri, another ClientReqUrl, a Time that is not recent', async () => {
+      await refused([400, 1003], ask(KMS_PATHS.init, { kmsUri: 'other.example' }));
+      await refused([400, 1004], ask(KMS_PATHS.init, { clientReqUrl: at(KMS_PATHS.keyProv) }));
+      await refused(
+        [400, 1004],
+        ask(KMS_PATHS.init, { clientReqUrl: 'https://other.example/keymanagement/identity/v1/init' }),
+      );
+      await refused([400, 1005], ask(KMS_PATHS.init, { time: Date.now() - 6 * 60_000 }));
+      await refused([400, 1005], ask(KMS_PATHS.init, { time: Date.now() + 6 * 60_000 }));
+    });
+    it('400 for a CekRequest without a ClientId, and for updates and ends that name nothing', async () => {
+      const without = buildKmsRequest({
+        userUri: ALICE,
+        kmsUri: KMS_URI,
+        time: Date.now(),
+        clientReqUrl: at(KMS_PATHS.keyProv),
+        cekRequests: [{ sipSession: SESSION }],
+        cekEnds: [],
+      });
+      await refused([400, 1002], ask(KMS_PATHS.keyProv, {}, { body: Buffer.from(without).toString() }));
+      await refused([400, 1002], ask(KMS_PATHS.cekUpdate));
+      await refused([400, 1002], ask(KMS_PATHS.cekEnd));
+    });
+    it("403 for another user's CEK, and for the server's resource", async () => {
+      const bob = { token: await token({ mcptt_id: BOB }) };
+      const theirs = await post(setting.asUe, at(KMS_PATHS.keyProv), {
+        ...bob,
+        request: { userUri: BOB, clientId: 'urn:uuid:b', cekRequests: [{ sipSession: SESSION }] },
+      });
+      if (theirs.response.message?.type !== 'key-prov') throw new Error('no KmsKeyProv');
+      const { keyId } = theirs.response.message.ceks[0]!;
+      const headers = await refused([403, 2004], ask(KMS_PATHS.cekEnd, { cekEnds: [{ keyId, reason: 'logged-off' }] }));
+      expect(headers.get('www-authenticate')).to.match(/^Bearer /);
+      await refused(
+        [403, 2004],
+        ask(KMS_PATHS.cekEnd, { cekEnds: [{ userUri: BOB, sipSession: SESSION, reason: 'logged-off' }] }),
+      );
+      await refused([403, 2004], ask(KMS_PATHS.cekUpdate, { cekRequests: [{ sipSession: SESSION, keyId }] }));
+      await refused([403, 2006], ask(KMS_PATHS.cekSessions));
+      const ceks = (await running.kms.readings.ceks!({})) as JsonObject[];
+      expect(ceks.find((cek) => cek.keyId === keyId)?.state).to.equal('active');
+    });
+    it('404 for a resource or a CEK that is not there, 409 for one that has ended', async () => {
+      await refused([404, 3001], ask('/keymanagement/identity/v1/lookup'));
+      await refused(
+        [404, 3002],
+        ask(KMS_PATHS.cekUpdate, { cekRequests: [{ sipSession: SESSION, keyId: 'f0000000' }] }),
+      );
+      await refused([404, 3002], ask(KMS_PATHS.cekEnd, { cekEnds: [{ keyId: 'f0000000', reason: 'logged-off' }] }));
+      const session = 'sip:short@ue';
+      const { message } = (await ask(KMS_PATHS.keyProv, { cekRequests: [{ sipSession: session }] })).response;
+      if (message?.type !== 'key-prov') throw new Error('no KmsKeyProv');
+      const { keyId } = message.ceks[0]!;
+      const end = await ask(KMS_PATHS.cekEnd, { cekEnds: [{ sipSession: session, reason: 'logged-off' }] });
+      expect(end.response.message).to.deep.equal({ type: 'cek-ack', keyIds: [keyId] });
+      await refused([409, 3005], ask(KMS_PATHS.cekUpdate, { cekRequests: [{ sipSession: session, keyId }] }));
+    });
+    it('405 with Allow for another method, 415 for another media type', async () => {
+      const response = await setting.asUe.fetch(at(KMS_PATHS.init), {
+        headers: { authorization: `Bearer ${await token()}` },
+      });
+      expect(response.status).to.equal(405);
+      expect(response.headers.get('allow')).to.equal('POST');
+      await response.arrayBuffer();
+      await refused([415, 3006], ask(KMS_PATHS.init, {}, { headers: { 'content-type': 'application/json' } }));
+    });
+    it('429 with Retry-After beyond the rate, for that user alone, and only for a while', async () => {
+      await running.kms.verbs.setPolicy!({ requests: { burst: 2, perMinute: 60 } });
+      const carol = {
+        token: await token({ mcptt_id: 'sip:carol@mcptt.example' }),
+        request: { userUri: 'sip:carol@mcptt.example' },
+      };
+      const statuses: number[] = [];
+      let last: Headers | undefined;
+      for (let i = 0; i < 3; i += 1) {
+        const answer = await post(setting.asUe, at(KMS_PATHS.init), carol);
+        statuses.push(answer.status);
+        last = answer.headers;
+      }
+      expect(statuses).to.deep.equal([200, 200, 429]);
+      expect(Number(last?.get('retry-after'))).to.be.within(1, 2);
+      await running.kms.verbs.setPolicy!({ requests: { burst: 1_000, perMinute: 1_000 } });
+      expect((await ask(KMS_PATHS.init)).status).to.equal(200);
+    });
+    it('503 with Retry-After while the IdM is not known', async () => {
+      const alone = await startKms(setting, { idm: false, connect: false });
+      const answer = await post(setting.asUe, `${alone.url}${KMS_PATHS.init}`, { token: await token() });
+      expect([answer.status, answer.response.error?.code]).to.deep.equal([503, 4002]);
+      expect(answer.headers.get('retry-after')).to.equal('1');
+      expect(await alone.kms.readings.health!({})).to.deep.equal({ ok: false, waitingFor: ['idm', 'mcptt-as'] });
+      await alone.kms.stop();
+    });
+    it('an answer never tells more than its KmsError: no stack, no server name', async () => {
+      const answer = await ask('/nowhere');
+      expect(answer.headers.get('x-powered-by')).to.equal(null);
+      expect(answer.headers.get('cache-control')).to.equal('no-store');
+      expect(answer.response.error?.message).to.not.match(/\.ts|node_modules/);
+    });
+  });
+
+  describe('HTTP1-1: nothing but TLS under trusted certificates', () => {
+    it('plain HTTP gets no answer from the KMS', async () => {
+      const { hostname, port } = new URL(running.url);
+      const sent = plainRequest({ host: hostname, port, method: 'POST', path: KMS_PATHS.init }).end();
+      const outcome = await once(sent, 'response').then(
+        ([response]) => (response as { statusCode: number }).statusCode,
+        (error: { code: string }) => error.code,
+      );
+      expect(outcome).to.equal('ECONNRESET');
+    });
+
+    it('a client of the KMS does not speak plain HTTP, and trusts its CA alone', async () => {
+      const exchange = (baseUrl: string, ca: string) => {
+        const client = httpsClient({ ca });
+        const kms = new KmsExchange({
+          baseUrl,
+          kmsUri: KMS_URI,
+          userUri: ALICE,
+          clientId: CLIENT,
+          fetch: client.fetch,
+          now: Date.now,
+        });
+        return kms
+          .ask({ path: KMS_PATHS.init, token: 'x' })
+          .catch((error: KmsClientError) => error)
+          .finally(() => void client.close());
+      };
+      const plain = await exchange(running.url.replace('https', 'http'), setting.ca.certificate);
+      expect(plain).to.be.instanceOf(KmsClientError).with.property('code', 'KMS_UNREACHABLE');
+      const foreign = await exchange(running.url, (await createTestCa()).certificate);
+      expect(foreign).to.be.instanceOf(KmsClientError).with.property('code', 'KMS_UNREACHABLE');
+      expect((foreign as KmsClientError).detail.why).to.match(/SELF_SIGNED|UNABLE_TO|CERT/);
+      const byOtherName = await exchange(running.url.replace('127.0.0.1', '127.0.0.2'), setting.ca.certificate);
+      expect(byOtherName).to.be.instanceOf(KmsClientError).with.property('code', 'KMS_UNREACHABLE');
+    });
+
+    it('a client certificate of another CA is nobody, whatever name it carries', async () => {
+      const forged = await (await createTestCa()).issue({ commonName: 'mcptt-as', uri: [SERVER_ID] });
+      const client = httpsClient({ ...forged, ca: setting.ca.certificate });
+      const answer = await post(client, at(KMS_PATHS.cekSessions), { request: { userUri: SERVER_ID } });
+      expect(answer.status).to.equal(401);
+      await client.close();
+    });
+
+    it('a certificate of our CA without the name of an MCPTT server is nobody either', async () => {
+      for (const uri of [[], [BOB], [`${SERVER_ID}.evil.example`], [`sip:x@y,URI:${SERVER_ID}`]]) {
+        const identity = await setting.ca.issue({ commonName: SERVER_ID, uri });
+        const client = httpsClient(identity);
+        const answer = await post(client, at(KMS_PATHS.cekSessions), { request: { userUri: SERVER_ID } });
+        expect(answer.status, uri.join()).to.equal(401);
+        await client.close();
+      }
+    });
+
+    it('TLS before 1.2 is not spoken', async () => {
+      const { hostname, port } = new URL(running.url);
+      const socket = tlsConnect({
+        host: hostname,
+        port: Number(port),
+        ca: setting.ca.certificate,
+        maxVersion: 'TLSv1.1',
+        minVersion: 'TLSv1',
+      });
+      const [error] = (await once(socket, 'error')) as [Error];
+      expect(error.message).to.match(/version|protocol|alert/i);
+      socket.destroy();
+    });
+
+    it('octets that are no TLS end the connection and nothing else', async () => {
+      const { hostname, port } = new URL(running.url);
+      const socket = tcpConnect(Number(port), hostname);
+      socket.on('error', () => undefined);
+      const closed = once(socket, 'close');
+      socket.end('GET / HTTP/1.1\r\n\r\n');
+      socket.resume();
+      await closed;
+      expect((await ask(KMS_PATHS.init)).status).to.equal(200);
+    });
+
+    it('a KMS refuses to push to a server whose certificate it cannot trust', async () => {
+      const foreignCa = await createTestCa();
+      const impostor = await TestMcpttServer.start(await foreignCa.issue({ commonName: 'mcptt-as', uri: [SERVER_ID] }));
+      const { kms, url } = await startKms(setting, { connect: false, config: { policy: { pushWait: 100 } } });
+      await kms.connect({ 'mcptt-as': { https: impostor.url } });
+      const answer = await post(setting.asUe, `${url}${KMS_PATHS.keyProv}`, {
+        token: await token(),
+        request: { cekRequests: [{ sipSession: SESSION }] },
+      });
+      expect(answer.response.message).to.have.nested.property('ceks[0].state', 'pending-ack');
+      expect(impostor.pushed).to.deep.equal([]);
+      const audit = (await kms.readings.audit!({})) as JsonObject[];
+      expect(audit.some((entry) => entry.event === 'push-failed')).to.equal(true);
+      await kms.stop();
+      await impostor.stop();
+    });
+  });
+
+  it('counts what it answers, per instance', async () => {
+    await ask(KMS_PATHS.init);
+    await ask('/nowhere');
+    const metrics = (await running.kms.readings.metrics!({})) as Record<
+      string,
+      { labels: JsonObject; value: number }[]
+    >;
+    const ok = metrics.kms_requests_total!.find(
+      ({ labels }) => labels.resource === KMS_PATHS.init && labels.status === 200,
+    );
+    expect(ok?.value).to.be.greaterThan(0);
+    expect(metrics.kms_audit_events_total!.some(({ labels }) => labels.event === 'refused')).to.equal(true);
+  });
+});

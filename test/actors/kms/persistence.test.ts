@@ -1,0 +1,178 @@
+/** CEK-2 over restarts, STEP-3bP when the KMS is killed between issue and push, secrets at rest and their file. */
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import { openLibsqlStore } from '../../../actors/kms/libsql-store.ts';
+import { formatSecrets, loadOrCreateSecrets, parseSecrets } from '../../../actors/kms/master-secrets.ts';
+import { Vault } from '../../../actors/kms/vault.ts';
+import { KMS_PATHS } from '../../../actors/messages/kms/namespaces.ts';
+import type { JsonObject } from '../../../sim/control/actor.ts';
+import { ALICE, createSetting, post, SESSION, type Setting, startKms, until } from './harness.ts';
+
+const secrets = (octet: number) => ({
+  zT: new Uint8Array(128).fill(octet),
+  ksak: new Uint8Array(32).fill(octet),
+  storeKey: new Uint8Array(32).fill(octet),
+});
+
+describe('KMS: what outlives a process', () => {
+  let setting: Setting;
+  let folder: string;
+
+  before(async () => {
+    setting = await createSetting();
+  });
+  after(() => setting.stop());
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'kms-'));
+    setting.server.pushed.length = 0;
+    setting.server.answer = (news) => news.map((item) => ('cek' in item ? item.cek.keyId : (item.end.keyId ?? '')));
+  });
+  afterEach(() => rm(folder, { recursive: true, force: true }));
+
+  const ask = async (url: string) => {
+    const token = await setting.idm.sign(setting.idm.claims(Date.now()));
+    const answer = await post(setting.asUe, `${url}${KMS_PATHS.keyProv}`, {
+      token,
+      request: { cekRequests: [{ sipSession: SESSION }] },
+    });
+    if (answer.response.message?.type !== 'key-prov') throw new Error(`status ${answer.status}`);
+    return answer.response.message;
+  };
+
+  it('a KMS that restarts has the same identity keys, CEKs and Key IDs', async () => {
+    const first = await startKms(setting, { stateFolder: folder });
+    const before = await ask(first.url);
+    const listed = (await first.kms.readings.ceks!({})) as JsonObject[];
+    await first.kms.stop();
+    const second = await startKms(setting, { stateFolder: folder });
+    const after = await ask(second.url);
+    expect(after.ceks[0]!.keyId).to.equal(before.ceks[0]!.keyId);
+    expect(Buffer.from(after.keySets[0]!.userDecryptKey).equals(before.keySets[0]!.userDecryptKey)).to.equal(true);
+    expect(await second.kms.readings.ceks!({})).to.deep.equal(listed);
+    await second.kms.stop();
+  });
+
+  it('nothing secret lies in the state folder but under the store key, and that in a file of mode 0600', async () => {
+    const { kms, url } = await startKms(setting, { stateFolder: folder });
+    const { keySets } = await ask(url);
+    await kms.stop();
+    const master = join(folder, 'master-secrets.json');
+    expect((await stat(master)).mode & 0o777).to.equal(0o600);
+    const { zT, ksak } = parseSecrets(await readFile(master, 'utf8'), master);
+    const hidden = [zT, ksak, keySets[0]!.userDecryptKey, keySets[0]!.userSigningKeySsk];
+    for (const name of await readdir(folder)) {
+      if (name === 'master-secrets.json') continue;
+      const octets = await readFile(join(folder, name));
+      for (const secret of hidden) {
+        expect(octets.includes(Buffer.from(secret)), name).to.equal(false);
+        expect(octets.toString('latin1').toLowerCase(), name).to.not.contain(Buffer.from(secret).toString('hex'));
+      }
+    }
+    expect(
+      (await readFile(join(folder, 'audit.jsonl'), 'utf8'))
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as object),
+    )
+      .to.be.an('array')
+      .with.length.greaterThan(1);
+  });
+
+  it('a store that belongs to other master secrets is refused, not misread', async () => {
+    const file = join(folder, 'kms.db');
+    const record = {
+      keyId: 'f0000001',
+      userUri: ALICE,
+      clientId: 'c',
+      sipSession: SESSION,
+      state: 'pending-ack' as const,
+      notBefore: 0,
+      notAfter: 1,
+      messages: 0,
+    };
+    const store = openLibsqlStore(file, new Vault(secrets(1).storeKey));
+    await store.insertCek(record, new Uint8Array(32).fill(9), {});
+    await store.close();
+    const other = openLibsqlStore(file, new Vault(secrets(2).storeKey));
+    const error = await other.cekOctets('f0000001').catch((caught: { code: string }) => caught);
+    expect(error).to.have.property('code', 'KMS_STORE_KEY');
+    expect((await other.cek('f0000001'))?.keyId).to.equal('f0000001');
+    expect(await other.insertCek({ ...record, sipSession: 'sip:2' }, new Uint8Array(32), {})).to.equal('key-id-taken');
+    await other.close();
+  });
+
+  it('master secrets: made once with mode 0600, read again, refused when others may read them', async () => {
+    const file = join(folder, 'a', 'master-secrets.json');
+    expect(await loadOrCreateSecrets(file, () => secrets(1))).to.deep.equal(secrets(1));
+    expect((await stat(file)).mode & 0o777).to.equal(0o600);
+    expect(await loadOrCreateSecrets(file, () => secrets(2)), 'made only once').to.deep.equal(secrets(1));
+    for (const mode of [0o640, 0o604, 0o660]) {
+      await chmod(file, mode);
+      const error = await loadOrCreateSecrets(file, () => secrets(2)).catch((caught: Error) => caught);
+      expect(error).to.have.property('code', 'KMS_SECRETS_PERMISSIONS');
+      expect((error as Error).message).to.contain('chmod 600');
+    }
+  });
+
+  it('master secrets of another form are refused without being quoted', async () => {
+    const file = join(folder, 'master-secrets.json');
+    for (const text of [
+      '',
+      '{}',
+      formatSecrets(secrets(1)).replace('01', 'zz'),
+      formatSecrets(secrets(1)).replace('"version": 1', '"version": 2'),
+    ]) {
+      await writeFile(file, text, { mode: 0o600 });
+      const error = (await loadOrCreateSecrets(file, () => secrets(2)).catch((caught: Error) => caught)) as Error;
+      expect(error).to.have.property('code', 'KMS_SECRETS_MALFORMED');
+      expect(error.message).to.not.match(/01{8}|zz/);
+    }
+  });
+
+  it('a KMS with a master secret outside 2..q-1 does not start', async () => {
+    const bad = formatSecrets({ ...secrets(1), zT: new Uint8Array(128) });
+    const error = await startKms(setting, { config: { masterSecrets: bad } }).catch((caught: Error) => caught);
+    expect(error).to.have.property('code', 'bad-scalar');
+  });
+
+  it('STEP-3bP: killed between issue and push, it loses nothing', async function () {
+    this.timeout(30_000);
+    setting.server.answer = () => undefined;
+    const child = fork(fileURLToPath(new URL('./kms-process.ts', import.meta.url)), [], {
+      execArgv: ['--import', 'tsx'],
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
+    after(() => child.kill('SIGKILL'));
+    child.send({
+      tls: setting.tls,
+      stateFolder: folder,
+      issuer: setting.idm.issuer,
+      mcpttServer: setting.server.url,
+      pushWait: 100,
+    });
+    const [{ url }] = (await once(child, 'message')) as [{ url: string }];
+    const { ceks } = await ask(url);
+    expect(ceks[0]!.state).to.equal('pending-ack');
+    const exited = once(child, 'exit');
+    child.kill('SIGKILL');
+    await exited;
+    expect(setting.server.pushed).to.deep.equal([]);
+
+    setting.server.answer = (news) => news.map((item) => ('cek' in item ? item.cek.keyId : (item.end.keyId ?? '')));
+    const again = await startKms(setting, { stateFolder: folder });
+    await until('the push', () => setting.server.pushed.length > 0);
+    const [pushed] = setting.server.pushed;
+    expect(pushed).to.have.nested.property('cek.keyId', ceks[0]!.keyId);
+    await until(
+      'the acknowledgement',
+      async () => ((await again.kms.readings.ceks!({})) as JsonObject[])[0]?.state === 'active',
+    );
+    expect((await ask(again.url)).ceks[0]).to.include({ keyId: ceks[0]!.keyId, state: 'active' });
+    await again.kms.stop();
+  });
+});
