@@ -50,11 +50,8 @@ class McpttAs implements Actor {
       await this.#server.restart();
       return this.#resume();
     },
-    setPolicy: (args) => {
-      this.#server.policy = changedPolicy(this.#server.policy, args);
-      this.#protection = this.#newProtection();
-      return Promise.resolve(policyView(this.#server.policy));
-    },
+    setPolicy: (args) => Promise.resolve(this.#usePolicy(changedPolicy(this.#server.policy, args))),
+    resetPolicy: () => Promise.resolve(this.#usePolicy(this.#config.policy)),
   };
 
   readonly readings: Actor['readings'] = {
@@ -160,6 +157,12 @@ class McpttAs implements Actor {
     this.#verifyToken = undefined;
   }
 
+  #usePolicy(policy: McpttPolicy): Promise<JsonObject> {
+    this.#server.policy = policy;
+    this.#protection = this.#newProtection();
+    return Promise.resolve(policyView(policy));
+  }
+
   /** LIFE-4: asks the KMS for the CEKs of the sessions that the server knows. */
   async #resume(): Promise<JsonObject> {
     const sessions = (await this.#server.stores.sessions.all()).map(({ sipSession }) => sipSession);
@@ -179,6 +182,12 @@ class McpttAs implements Actor {
       keyId: await this.#kmsClient().askUpdate({ keyId, sipSession }),
     }));
     return Promise.all(answers);
+  }
+
+  #usePolicy(policy: McpttPolicy): JsonObject {
+    this.#server.policy = policy;
+    this.#protection = this.#newProtection();
+    return policyView(policy);
   }
 
   #kmsClient(): ServerKmsClient {
