@@ -157,12 +157,6 @@ class McpttAs implements Actor {
     this.#verifyToken = undefined;
   }
 
-  #usePolicy(policy: McpttPolicy): Promise<JsonObject> {
-    this.#server.policy = policy;
-    this.#protection = this.#newProtection();
-    return Promise.resolve(policyView(policy));
-  }
-
   /** LIFE-4: asks the KMS for the CEKs of the sessions that the server knows. */
   async #resume(): Promise<JsonObject> {
     const sessions = (await this.#server.stores.sessions.all()).map(({ sipSession }) => sipSession);
