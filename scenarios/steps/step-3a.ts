@@ -19,7 +19,7 @@ import { body, startLine, wholeText } from '../checks/sip.ts';
  */
 export const step3a = (user = 'alice', ue = 'ue'): Step => ({
   number: '3a',
-  title: 'The user logs in at the IdM and gets one token for the MCPTT server and one for the KMS',
+  title: 'User logs in at the IdM; tokens for the MCPTT server and for the KMS',
   clause: 'TS 33.180 B.3',
   responsible: 'idm',
   guard: 15_000,

@@ -18,7 +18,7 @@ import { elements, hasElement } from '../checks/xml.ts';
  */
 export const step3b = (user = 'alice', ue = 'ue'): Step => ({
   number: '3b',
-  title: 'The KMS gives the user key material, CEK and Key ID, and pushes CEK and Key ID to the MCPTT server',
+  title: 'KMS gives key material and CEK with Key ID, pushes CEK to the server',
   clause: 'pCR 7.x.2, TS 33.180 D.2',
   responsible: 'kms',
   guard: 15_000,

@@ -31,7 +31,7 @@ interface BindingReading {
  */
 export const step4 = (user = 'alice', ue = 'ue'): Step => ({
   number: '4',
-  title: 'The MCPTT server takes the token from a protected PUBLISH, binds the user and answers with the profile',
+  title: 'Server opens the PUBLISH, checks the token, binds, returns the profile',
   clause: 'TS 24.379 7.3.3, pCR 7.x.2',
   responsible: 'mcptt-as',
   guard: 15_000,
