@@ -36,7 +36,11 @@ export class NonInviteServerTransaction implements TimerOwner<'J'> {
   readonly path: Path;
   #state: NonInviteServerState = 'trying';
   readonly #context: TransactionContext;
-  #last: Buffer | undefined;
+  /**
+   * The last response as a byte string. Thousands wait here for timer J, and each as a Buffer would keep the whole pool
+   * alive that it was cut from.
+   */
+  #last: string | undefined;
   #expiry: Timer | undefined;
 
   constructor(key: string, path: Path, context: TransactionContext) {
@@ -51,14 +55,14 @@ export class NonInviteServerTransaction implements TimerOwner<'J'> {
 
   /** The request again, from the wire. */
   retransmission(): void {
-    if (this.#last !== undefined) this.path.send(this.#last);
+    if (this.#last !== undefined) this.path.send(Buffer.from(this.#last, 'latin1'));
   }
 
   /** A response from the TU. @returns false if a final one went before. */
   respond(status: number, octets: Buffer): boolean {
     if (this.#state === 'completed' || this.#state === 'terminated') return false;
     this.path.send(octets);
-    this.#last = octets;
+    if (status < 200 || !this.path.reliable) this.#last = octets.toString('latin1');
     this.#enter(status < 200 ? 'proceeding' : 'completed');
     return true;
   }

@@ -65,9 +65,15 @@ export class UdpSocket implements BoundPoint {
         // A socket error after binding belongs to one datagram that the kernel could not place; others go on.
         socket.on('error', () => undefined);
         const bound = new UdpSocket(socket);
+        // A proxy sends many requests in a row: transactions that wait in their thousands share one flow.
+        let last: UdpFlow | undefined;
         socket.on('message', (octets, from) => {
           if (isKeepAlive(octets)) return;
-          onDatagram(octets, new UdpFlow(bound, plainAddress(from.address), from.port));
+          const address = plainAddress(from.address);
+          if (last?.remotePort !== from.port || last.remoteAddress !== address) {
+            last = new UdpFlow(bound, address, from.port);
+          }
+          onDatagram(octets, last);
         });
         resolve(bound);
       });
