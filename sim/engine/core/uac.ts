@@ -147,7 +147,10 @@ export class Uac implements OutgoingHandler {
   }
 
   /** Sends a request of the stack's own in a dialog (BYE), whose response nobody awaits. @returns the request, to be told of. */
-  sendByStack(dialog: Dialog, text: SipMessage): SipMessage | undefined {
+  sendByStack(
+    dialog: Dialog,
+    text: SipMessage,
+  ): { readonly request: SipMessage; readonly point: BoundPoint } | undefined {
     try {
       const to = this.dialogDestination(dialog);
       const point = this.#pointFor(to);
@@ -163,7 +166,7 @@ export class Uac implements OutgoingHandler {
       const transaction = this.#core.transactions.createClient(text.method, branch, request.serialise(), path, NOBODY);
       path.onFailure = () => transaction.transportError();
       transaction.start();
-      return request;
+      return { request, point };
     } catch (error) {
       if (!(error instanceof EngineError)) throw error;
       this.#core.log('info', `${text.method} ${dialog.callId}: ${error.message}`);

@@ -70,7 +70,8 @@ export class Uas implements IncomingHandler {
     const incoming = this.#open(request, flow, app, undefined, this.#core.ids.uuid());
     const octets = request.serialise();
     const meta = metaOf(octets.length, flow, this.#core.clock.now());
-    app.send(newRequestLeader(meta, incoming.id, flow.localAddress, flow.localPort), octets);
+    const host = this.#core.local.pointFor(flow)?.host ?? flow.localAddress;
+    app.send(newRequestLeader(meta, incoming.id, host, flow.localPort), octets);
   }
 
   /** A request inside a dialog goes to the dialog's application. */
@@ -221,7 +222,7 @@ export class Uas implements IncomingHandler {
       (method === 'INVITE' && status > 100 && status < 300) ||
       (method === 'SUBSCRIBE' && status >= 200 && status < 300);
     const inDialog = request.to!.tag !== undefined;
-    const point = this.#core.transport.localPoint(flow);
+    const point = this.#core.local.pointFor(flow);
     if (!inDialog) this.#useTagOf(incoming, text);
     if (incoming.dialog === undefined && (method === 'INVITE' || method === 'SUBSCRIBE') && status > 100) {
       incoming.dialog = this.#makeDialog(incoming, makesDialog);

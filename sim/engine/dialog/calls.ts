@@ -137,18 +137,20 @@ export class Calls implements UasDialogs, UacDialogs, TimerOwner {
   }
 
   cancelledTooLate(dialog: Dialog): void {
+    // After the ACK the CANCEL is merely late (9.2): it has no effect.
+    if (dialog.unacknowledged === undefined) return;
     this.endByStack(dialog, 'CANCEL received after the final response');
   }
 
   /** Ends a call on the stack's own account and tells the application (section 9 of the contract). */
   endByStack(dialog: Dialog, why: string): void {
     const text = buildRequest('BYE', dialog.remoteTarget, [['Reason', `SIP ;cause=200 ;text="${why}"`]]);
-    const request = this.#uac.sendByStack(dialog, text);
+    const sent = this.#uac.sendByStack(dialog, text);
     this.#drop(dialog);
-    if (request === undefined) return;
+    if (sent === undefined) return;
+    const { request, point } = sent;
     this.#core.records.stop('application', request, 'system-initiated-termination');
     const octets = request.serialise();
-    const point = this.#core.transport.listenPoints[0]!;
     dialog.app.send(unsolicitedLeader(localMeta(octets.length, point, this.#core.clock.now()), dialog.id), octets);
   }
 

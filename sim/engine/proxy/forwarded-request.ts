@@ -42,7 +42,7 @@ export function stayInPath(
 ): void {
   const header = request.method === 'REGISTER' ? 'path' : 'record-route';
   const value = (point: BoundPoint): string => `<${core.local.uri(point)};lr>`;
-  const two = arrived !== undefined && (arrived.protocol !== leaving.protocol || arrived.port !== leaving.port);
+  const two = arrived !== undefined && core.local.uri(arrived) !== core.local.uri(leaving);
   if (two) addOnTop(request, header, value(arrived));
   addOnTop(request, header, value(leaving));
 }

@@ -161,7 +161,7 @@ export class ProxyOperation implements InviteServerUser, BranchOwner {
       remainInDialog: this.#options.remainInDialog,
       branch: branchId,
       hop,
-      arrived: this.#core.transport.localPoint(this.#flow),
+      arrived: this.#core.local.pointFor(this.#flow),
     });
     const branch = new Branch(this.#core, this, target, request, hop);
     this.#branches.push(branch);
