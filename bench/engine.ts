@@ -170,7 +170,8 @@ try {
     await clients.stop();
   }
 } finally {
-  await Promise.all([engine.stop(), application.stop()]);
+  await application.stop();
+  await engine.stop();
   rmSync(folder, { recursive: true });
 }
 if (values.json) writeFileSync(values.json, `${JSON.stringify(results, null, 2)}\n`);
