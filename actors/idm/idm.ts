@@ -45,7 +45,7 @@ export class Idm implements Actor {
   readonly verbs: Actor['verbs'] = {
     rotateKeys: async (args) => this.#rotateKeys(args.withdraw === true),
     revokeUser: async (args) => this.#revokeUser(text(args, 'user'), args.bar !== false),
-    restoreUser: async (args) => this.#restoreUser(text(args, 'user')),
+    restoreUser: async (args) => this.#restoreUser(args.user === undefined ? undefined : text(args, 'user')),
   };
 
   readonly readings: Actor['readings'] = {
@@ -164,7 +164,12 @@ export class Idm implements Actor {
     return { ended };
   }
 
-  async #restoreUser(user: string): Promise<Json> {
+  /** Lets a user log in again, or all when none is named. */
+  async #restoreUser(user: string | undefined): Promise<Json> {
+    if (user === undefined) {
+      for (const { userName } of this.#config.users) this.#users.bar(userName, false);
+      return {};
+    }
     if (!this.#users.bar(user, false)) throw new IdmError('IDM_UNKNOWN_USER', `there is no user ${user}`);
     return {};
   }

@@ -83,12 +83,16 @@ class Kms implements Actor {
     this.#config = config;
     this.#context = context;
     this.#shared = shared;
-    this.#policy = changePolicy(DEFAULT_POLICY, config.policy ?? {});
+    this.#policy = this.#configuredPolicy();
     this.verbs = {
       cekList: () => this.#listCeks(),
       cekRotate: (args) => this.#rotate(args),
       cekRevoke: (args) => this.#revoke(args),
       setPolicy: (args) => this.#setPolicy(args),
+      resetPolicy: () => {
+        this.#policy = this.#configuredPolicy();
+        return this.#setPolicy({});
+      },
     };
     this.readings = {
       health: () => this.#health(),
@@ -342,6 +346,10 @@ class Kms implements Actor {
       this.#policy = changePolicy(this.#policy, { deniedMcpttIds: [...denied] });
     }
     return { ended: await this.#parts().ceks.end(filter, 'revoked', { kind: 'operator' }) };
+  }
+
+  #configuredPolicy(): KmsPolicy {
+    return changePolicy(DEFAULT_POLICY, this.#config.policy ?? {});
   }
 
   async #setPolicy(args: JsonObject): Promise<Json> {

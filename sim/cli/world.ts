@@ -1,7 +1,7 @@
 /** Brings the actors of a run together: all in this process, or those of a topology folder wherever they run. */
 import { createTestCa } from '../../actors/security/ca.ts';
 import { type Fixtures, loadFixtures } from '../../fixtures/load.ts';
-import type { ActorControl, ActorKind, JsonObject, Log, Peers } from '../control/actor.ts';
+import { type ActorControl, type ActorKind, ControlError, type Log, type Peers } from '../control/actor.ts';
 import { InProcessControl } from '../control/in-process.ts';
 import { RemoteControl } from '../control/remote.ts';
 import { ShiftedClock } from '../control/shifted-clock.ts';
@@ -134,9 +134,26 @@ async function untilReady(folder: string, name: string, waitMs: number): Promise
   });
 }
 
-/** UEs start over and the provider's policy is the configured one again; what servers have learnt stays, as in the field. */
+/**
+ * UEs start over, their subscribers are de-registered, policy is the configured one and nobody is barred. Numbers that only
+ * count up (SQN, Key IDs, the audit log) and the clock stay, as in the field.
+ */
 async function reset(controls: ReadonlyMap<string, ActorControl>): Promise<void> {
   const of = (kind: ActorKind): ActorControl[] => [...controls.values()].filter((control) => control.kind === kind);
-  await Promise.all(of('ue').map((ue) => ue.do('restart')));
-  await Promise.all([...of('kms'), ...of('mcptt-as')].map((actor) => actor.do('setPolicy', {} satisfies JsonObject)));
+  const everyOne = (kind: ActorKind, run: (control: ActorControl) => Promise<unknown>): Promise<unknown> =>
+    Promise.all(of(kind).map(run));
+  await everyOne('ue', (ue) => ue.do('restart'));
+  const subscribers = await Promise.all(of('ue').map((ue) => ue.read<{ impu: string }>('registration')));
+  await everyOne('sip-core', (core) => Promise.all(subscribers.map(({ impu }) => deregistered(core, impu))));
+  await everyOne('kms', (kms) => kms.do('resetPolicy'));
+  await everyOne('mcptt-as', (server) => server.do('resetPolicy'));
+  await everyOne('idm', (idm) => idm.do('restoreUser'));
+}
+
+async function deregistered(core: ActorControl, impu: string): Promise<void> {
+  try {
+    await core.do('deregisterSubscriber', { impu });
+  } catch (error) {
+    if (!(error instanceof ControlError && error.actorCode === 'SIP_CORE_NOT_REGISTERED')) throw error;
+  }
 }
