@@ -1,0 +1,102 @@
+/** What scenarios read of keys, bindings and users, at each end. Readings show fingerprints, never keys. */
+import { expect } from 'chai';
+import type { JsonObject } from '../../sim/control/actor.ts';
+import type { StepContext } from '../../sim/scenario/scenario.ts';
+import { refusedBySip } from './refusal.ts';
+
+export interface ClientReading {
+  readonly mcpttId?: string;
+  readonly clientId: string;
+  readonly loggedIn: boolean;
+  readonly bound: boolean;
+  readonly keyId?: string;
+  readonly cekState?: string;
+  readonly cekFingerprint?: string;
+  readonly profile?: JsonObject;
+}
+
+export interface ServerKey {
+  readonly keyId: string;
+  readonly user: string;
+  readonly sipSession: string;
+  readonly state: string;
+  readonly cekFingerprint: string;
+}
+
+export interface KmsKey {
+  readonly keyId: string;
+  readonly user: string;
+  readonly sipSession: string;
+  readonly state: string;
+  readonly supersedes?: string;
+  readonly endReason?: string;
+  /** Absent once the KMS has forgotten the key. */
+  readonly cekFingerprint?: string;
+}
+
+export interface BindingReading {
+  readonly mcpttId: string;
+  readonly clientId: string;
+  readonly sipSession: string;
+  readonly impu: string;
+}
+
+export const mcpttId = (user: string): string => `sip:${user}@mcptt.example`;
+
+export const client = (t: StepContext, user: string, ue = 'ue'): Promise<ClientReading> =>
+  t.actor(ue).read<ClientReading>('client', { user });
+
+export const serverKeys = (t: StepContext): Promise<ServerKey[]> => t.actor('mcptt-as').read<ServerKey[]>('ceks');
+
+export const kmsKeys = (t: StepContext): Promise<KmsKey[]> => t.actor('kms').read<KmsKey[]>('ceks');
+
+export const bindings = (t: StepContext): Promise<BindingReading[]> =>
+  t.actor('mcptt-as').read<BindingReading[]>('bindings');
+
+export const sipSession = async (t: StepContext, ue = 'ue'): Promise<string> =>
+  (await t.actor(ue).read<{ sipSession: string }>('registration')).sipSession;
+
+export interface HeldKey {
+  readonly keyId: string;
+  readonly cekFingerprint: string;
+}
+
+/** The key of a user, once UE, MCPTT server and KMS hold the same one and use it. */
+export async function sharedKey(t: StepContext, user: string, ue = 'ue'): Promise<HeldKey> {
+  return t.until(`UE, MCPTT server and KMS hold the same CEK of ${user}`, async () => {
+    const { keyId, cekState, cekFingerprint } = await client(t, user, ue);
+    if (keyId === undefined || cekFingerprint === undefined || cekState !== 'current') return undefined;
+    const atServer = (await serverKeys(t)).find((key) => key.keyId === keyId);
+    const atKms = (await kmsKeys(t)).find((key) => key.keyId === keyId);
+    const same =
+      atServer?.state === 'current' &&
+      atServer.cekFingerprint === cekFingerprint &&
+      atKms?.state === 'active' &&
+      atKms.cekFingerprint === cekFingerprint;
+    return same ? { keyId, cekFingerprint } : undefined;
+  });
+}
+
+/** LIFE-1: UE, MCPTT server and KMS have forgotten the key; the KMS knows the Key ID and why it ended. */
+export async function expectForgotten(
+  t: StepContext,
+  keyId: string,
+  { user = 'alice', ue = 'ue', reason }: { user?: string; ue?: string; reason?: RegExp } = {},
+): Promise<void> {
+  await t.until(`the MCPTT server forgets CEK ${keyId}`, async () =>
+    (await serverKeys(t)).every((key) => key.keyId !== keyId),
+  );
+  const ended = await t.until(`the KMS forgets CEK ${keyId}`, async () =>
+    (await kmsKeys(t)).find((key) => key.keyId === keyId && key.state === 'ended' && key.cekFingerprint === undefined),
+  );
+  await t.until(`the UE forgets CEK ${keyId}`, async () => (await client(t, user, ue)).keyId !== keyId);
+  if (reason !== undefined) expect(ended.endReason, 'reason that the KMS has kept').to.match(reason);
+  t.show('Forgotten', `${keyId} at UE, MCPTT server and KMS (${ended.endReason ?? 'no reason'})`);
+}
+
+/** A PUBLISH that names the Key ID is refused as retired: 493, apart from an unknown one. The user must hold some other key. */
+export async function expectRetired(t: StepContext, keyId: string, user = 'alice', ue = 'ue'): Promise<void> {
+  const deviate = [{ at: 'cms', op: 'set', path: 'key-id', value: keyId }];
+  const publish = t.actor(ue).do('publish', { user, deviate });
+  await refusedBySip(t, `PUBLISH under ended ${keyId}`, publish, 493, new RegExp(`Key ID ${keyId}: retired`));
+}

@@ -1,0 +1,68 @@
+import { expect } from 'chai';
+import type { Scenario } from '../sim/scenario/scenario.ts';
+import { bindings, client, expectForgotten, expectRetired, mcpttId, sharedKey, sipSession } from './checks/keys.ts';
+import { bringUp, withUes } from './steps/bring-up.ts';
+
+/**
+ * MULTI-1 (pCR 7.x.1): two users one after the other behind one registration; each has keys of its own, and one who logs off
+ * leaves the other's alone.
+ *
+ * ```
+ * UE (one SIP session)              MCPTT server             KMS
+ *  ├── alice: log in, key A ───────────────────────────────▶│
+ *  ├── bob:   log in, key B ───────────────────────────────▶│  A ≠ B, Key IDs differ
+ *  ├── PUBLISH under A ────────────────▶│ binds alice       │
+ *  ├── PUBLISH under B ────────────────▶│ binds bob         │
+ *  ├── alice: PUBLISH Expires 0 ───────▶│ A ends, B goes on │
+ * ```
+ */
+export const multi1InTurn: Scenario = {
+  id: 'multi-1-in-turn',
+  title: 'Two users log in one after the other on one SIP session; each has another CEK and Key ID',
+  requirements: ['MULTI-1', 'INT-1', 'CEK-1'],
+  actors: withUes('ue'),
+  steps: [
+    bringUp('bound', { ue: ['alice', 'bob'] }),
+    {
+      number: '5',
+      title: 'Keys and Key IDs differ, and each PUBLISH has bound its own user to the one SIP session',
+      clause: 'pCR 7.x.1',
+      responsible: 'kms',
+      guard: 10_000,
+      run: async (t) => {
+        const [a, b] = [await sharedKey(t, 'alice'), await sharedKey(t, 'bob')];
+        expect(a.keyId, 'Key IDs').not.to.equal(b.keyId);
+        expect(a.cekFingerprint, 'keys').not.to.equal(b.cekFingerprint);
+        const session = await sipSession(t);
+        const bound = (await bindings(t)).filter((binding) => binding.sipSession === session);
+        for (const user of ['alice', 'bob']) {
+          const { clientId, profile } = await client(t, user);
+          const own = bound.filter((binding) => binding.mcpttId === mcpttId(user));
+          expect(own, `bindings of ${user}`).to.have.length(1);
+          expect(own[0]!.clientId, `client id bound to ${user}`).to.equal(clientId);
+          expect(profile?.mcpttId, 'whose profile').to.equal(mcpttId(user));
+        }
+        t.show('Key IDs', `${a.keyId} for alice, ${b.keyId} for bob, one SIP session`);
+      },
+    },
+    {
+      number: '6',
+      title: 'Alice logs off: her key ends everywhere, bob’s key and binding stay',
+      clause: 'pCR 7.x.1, 7.x.3',
+      responsible: 'mcptt-as',
+      guard: 15_000,
+      run: async (t) => {
+        const [a, b] = [await sharedKey(t, 'alice'), await sharedKey(t, 'bob')];
+        await t.actor('ue').do('logOff', { user: 'alice' });
+        await expectForgotten(t, a.keyId, { reason: /logged-off/ });
+        expect(await sharedKey(t, 'bob'), 'bob’s key').to.deep.equal(b);
+        expect(
+          (await bindings(t)).map((binding) => binding.mcpttId),
+          'bindings',
+        ).to.deep.equal([mcpttId('bob')]);
+        await t.actor('ue').do('publish', { user: 'bob' });
+        await expectRetired(t, a.keyId, 'bob');
+      },
+    },
+  ],
+};
