@@ -3,11 +3,10 @@ import type { Server } from 'node:https';
 import { join } from 'node:path';
 import type { Actor, ActorContext, Endpoints, Json, JsonObject, Peers } from '../../sim/control/actor.ts';
 import { recordingFetch } from '../../sim/trace/http.ts';
-import { buildCekPush, type Cek, type CekNews, parseCekAck } from '../messages/kms/cek.ts';
+import { buildCekPush, type CekNews, parseCekAck } from '../messages/kms/cek.ts';
 import { type HttpsClient, httpsClient } from '../messages/kms/https.ts';
 import type { KmsCertificate } from '../messages/kms/key-material.ts';
 import { KMS_MEDIA_TYPE, KMS_PATHS } from '../messages/kms/namespaces.ts';
-import { keyIdOctets } from '../security/cek/key-id.ts';
 import { cekFingerprint } from '../security/fingerprint.ts';
 import { createArithmetic } from '../security/ibc/backend.ts';
 import { eccsiPublicKey, generateEccsiMaster } from '../security/ibc/eccsi.ts';
@@ -15,8 +14,9 @@ import type { SakkeEngine } from '../security/ibc/engine.ts';
 import { IbcPool } from '../security/ibc/pool.ts';
 import { generateSakkeMaster, sakkePublicKey } from '../security/ibc/sakke.ts';
 import { Audit } from './audit.ts';
-import type { CheckToken, Principal } from './authorize.ts';
+import type { CheckToken } from './authorize.ts';
 import { CekService } from './cek-service.ts';
+import { Composer } from './compose.ts';
 import { KMS_AUDIENCE, KMS_SCOPE, type KmsConfig, USER_KEY_PERIOD } from './config.ts';
 import { EventStreams } from './event-streams.ts';
 import { createHttpApp } from './http.ts';
@@ -30,7 +30,7 @@ import { RateLimit } from './rate-limit.ts';
 import { KmsRefusal } from './refusal.ts';
 import { Resources } from './resources.ts';
 import { closeHttps, listenHttps } from './server.ts';
-import type { CekFilter, CekRecord, KmsStore, News } from './store.ts';
+import type { CekFilter, KmsStore } from './store.ts';
 import { tokenCheck } from './token-check.ts';
 import { Vault } from './vault.ts';
 
@@ -121,15 +121,7 @@ class Kms implements Actor {
     const https = httpsClient(tls);
     const policy = (): KmsPolicy => this.#policy;
 
-    const compose = (record: CekRecord, receiver: Pick<Principal, 'kind' | 'uri'>): Promise<Cek | undefined> =>
-      this.#compose(store, keys, record, receiver);
-    const composeNews = async (news: News, receiver: Pick<Principal, 'kind' | 'uri'>): Promise<CekNews | undefined> => {
-      const record = await store.cek(news.keyId);
-      if (record === undefined) return undefined;
-      if (news.what === 'end') return { end: { keyId: record.keyId, reason: record.endReason ?? 'revoked' } };
-      const cek = await compose(record, receiver);
-      return cek === undefined ? undefined : { cek };
-    };
+    const composer = new Composer({ store, keys, clock, policy });
     const server = { kind: 'server' as const, uri: this.#config.mcpttServerId };
     const ceks: CekService = new CekService({
       store,
@@ -145,7 +137,7 @@ class Kms implements Actor {
       clock,
       log,
       audit,
-      compose: (push) => composeNews(push, server),
+      compose: (push) => composer.news(push, server),
       post: (news) => this.#push(https, news),
       delivered: (push) => ceks.delivered(push),
     });
@@ -154,7 +146,7 @@ class Kms implements Actor {
       clock,
       log,
       report,
-      compose: (event) => composeNews(event, { kind: 'user', uri: event.userUri }),
+      compose: (event) => composer.news(event, { kind: 'user', uri: event.userUri }),
     });
     const app = createHttpApp({
       kmsUri: this.#config.kmsUri,
@@ -164,7 +156,14 @@ class Kms implements Actor {
         if (this.#checkToken === undefined) throw new KmsRefusal('KMS_UNAVAILABLE', 'the KMS waits for the IdM', 1);
         return this.#checkToken(token);
       },
-      resources: new Resources({ ceks, keys, audit, clock, policy, compose }),
+      resources: new Resources({
+        ceks,
+        keys,
+        audit,
+        clock,
+        policy,
+        compose: (record, receiver) => composer.cek(record, receiver),
+      }),
       events,
       rateLimit: new RateLimit(clock, () => this.#policy.requests),
       audit,
@@ -173,12 +172,14 @@ class Kms implements Actor {
       report,
       counted: (resource, status) => this.#metrics.request(resource, status),
     });
-    const listening = await listenHttps(app, tls, {
-      host,
-      port: this.#config.port ?? 0,
-      publicHost: this.#config.publicHost,
-    });
-    this.#running = { secrets, store, engine, keys, ceks, pusher, events, audit, https, ...listening };
+    const parts = { secrets, store, engine, keys, ceks, pusher, events, audit, https };
+    try {
+      const { port = 0, publicHost } = this.#config;
+      this.#running = { ...parts, ...(await listenHttps(app, tls, { host, port, publicHost })) };
+    } catch (error) {
+      await this.#close(parts);
+      throw error;
+    }
     this.#metrics.observe({ streams: () => events.open, audit });
     await ceks.start();
     return this.#endpoints();
@@ -211,13 +212,18 @@ class Kms implements Actor {
     if (running === undefined) return;
     this.#running = undefined;
     await closeHttps(running.server);
-    await Promise.all([running.pusher.stop(), running.ceks.stop(), running.events.stop()]);
-    await running.https.close();
-    running.keys.close();
-    await running.store.close();
-    await running.audit.close();
-    zeroSecrets(running.secrets);
-    if (this.#shared.engine === undefined) await running.engine.close();
+    await this.#close(running);
+  }
+
+  /** Everything but the listener, in the order in which one needs the other. */
+  async #close(parts: Omit<Running, 'server' | 'url'>): Promise<void> {
+    await Promise.all([parts.pusher.stop(), parts.ceks.stop(), parts.events.stop()]);
+    await parts.https.close();
+    parts.keys.close();
+    await parts.store.close();
+    await parts.audit.close();
+    zeroSecrets(parts.secrets);
+    if (this.#shared.engine === undefined) await parts.engine.close();
   }
 
   #parts(): Running {
@@ -261,38 +267,6 @@ class Kms implements Actor {
       return { secrets, certificate };
     } finally {
       arithmetic.dispose();
-    }
-  }
-
-  async #compose(
-    store: KmsStore,
-    keys: IdentityKeys,
-    record: CekRecord,
-    receiver: Pick<Principal, 'kind' | 'uri'>,
-  ): Promise<Cek | undefined> {
-    const key = await store.cekOctets(record.keyId);
-    if (key === undefined) return undefined;
-    try {
-      const before = record.supersedes === undefined ? undefined : await store.cek(record.supersedes);
-      // For the MCPTT server a CEK is active as soon as it has it: its acknowledgement is what makes it so.
-      const active = receiver.kind === 'server' || record.state !== 'pending-ack';
-      const overlapEnd =
-        before?.state === 'superseded' ? before.notAfter : this.#context.clock.now() + this.#policy.cek.overlap;
-      return {
-        keyId: record.keyId,
-        userUri: record.userUri,
-        clientId: record.clientId,
-        sipSession: record.sipSession,
-        notBefore: record.notBefore,
-        notAfter: record.notAfter,
-        state: active ? 'active' : 'pending-ack',
-        ...(active && before !== undefined && before.state !== 'ended'
-          ? { supersedes: { keyId: before.keyId, notAfter: Math.min(before.notAfter, overlapEnd) } }
-          : {}),
-        iMessage: await keys.seal(key, keyIdOctets(record.keyId), receiver.uri),
-      };
-    } finally {
-      key.fill(0);
     }
   }
 

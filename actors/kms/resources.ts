@@ -7,6 +7,7 @@ import { fromNtp } from '../security/ibc/mikey/timestamp.ts';
 import type { Audit } from './audit.ts';
 import type { Principal } from './authorize.ts';
 import type { CekService } from './cek-service.ts';
+import type { Receiver } from './compose.ts';
 import type { IdentityKeys } from './identity-keys.ts';
 import { type KmsPolicy, refusalByPolicy } from './policy.ts';
 import { KmsRefusal } from './refusal.ts';
@@ -19,7 +20,7 @@ export interface ResourceParts {
   readonly clock: Clock;
   readonly policy: () => KmsPolicy;
   /** A CEK as this receiver is to get it; undefined when it has ended meanwhile. */
-  readonly compose: (record: CekRecord, receiver: { kind: Principal['kind']; uri: string }) => Promise<Cek | undefined>;
+  readonly compose: (record: CekRecord, receiver: Receiver) => Promise<Cek | undefined>;
 }
 
 /** The one version of this KMS's certificate: `certcache` has nothing newer for whoever holds it. */

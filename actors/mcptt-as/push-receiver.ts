@@ -3,7 +3,7 @@
  * from nobody else. Each CEK is opened and handed to the key store; what is acknowledged is held, or has ended here already.
  */
 import type { TLSSocket } from 'node:tls';
-import express, { type Request, type Response, type Router } from 'express';
+import express, { type ErrorRequestHandler, type Request, type Response, type Router } from 'express';
 import type { Log } from '../../sim/control/actor.ts';
 import { recordHttp } from '../../sim/trace/http.ts';
 import type { Report } from '../../sim/trace/record.ts';
@@ -54,6 +54,14 @@ export function createPushReceiver(options: PushReceiverOptions): Router {
     res.set('Allow', 'POST');
     refuse(res, 405, 'a push is a POST');
   });
+  const failed: ErrorRequestHandler = (error: unknown, _req, res, next) => {
+    if (res.headersSent) return next(error);
+    const { status, message } = error as { status?: unknown; message: string };
+    if (status === 413) return refuse(res, 413, 'the push is too large');
+    log.warn({ error: message }, 'a push cannot be taken just now');
+    refuse(res, 503, 'the MCPTT server cannot take the push just now');
+  };
+  router.use(KMS_PATHS.cekPush, failed);
   return router;
 }
 

@@ -100,6 +100,7 @@ export class UeKmsClient implements KmsPort {
     if (cek.sipSession !== sipSession) throw new KmsClientError('KMS_BAD_ANSWER', 'the CEK is of another SIP session');
     await this.#take(cek);
     this.#events ??= this.#openEvents();
+    if (this.#events.state === 'lost') this.#events.reconnect();
     return { keyId: cek.keyId, state: cek.state };
   }
 
@@ -128,6 +129,11 @@ export class UeKmsClient implements KmsPort {
   /** Resolves once the event stream is open, or cannot be. */
   async eventsSettled(): Promise<KmsEventsState | undefined> {
     return this.#events?.settled();
+  }
+
+  /** The connection of the event stream is lost; it comes back by itself. */
+  dropEvents(): void {
+    this.#events?.drop();
   }
 
   /** As after a lost connection. */

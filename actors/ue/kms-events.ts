@@ -66,6 +66,14 @@ export class KmsEvents {
     this.#connect();
   }
 
+  /** Loses the connection without a word; the stream is opened again after the pause that follows every loss. */
+  drop(): void {
+    if (this.#state === 'closed') return;
+    this.#source?.close();
+    this.#become('connecting');
+    this.#again();
+  }
+
   async close(): Promise<void> {
     this.#become('closed');
     this.#source?.close();

@@ -1,5 +1,5 @@
 /** CEK-2 over restarts, STEP-3bP when the KMS is killed between issue and push, secrets at rest and their file. */
-import { fork } from 'node:child_process';
+import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -22,11 +22,15 @@ const secrets = (octet: number) => ({
 describe('KMS: what outlives a process', () => {
   let setting: Setting;
   let folder: string;
+  const children: ChildProcess[] = [];
 
   before(async () => {
     setting = await createSetting();
   });
-  after(() => setting.stop());
+  after(async () => {
+    for (const child of children) child.kill('SIGKILL');
+    await setting.stop();
+  });
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'kms-'));
     setting.server.pushed.length = 0;
@@ -147,7 +151,7 @@ describe('KMS: what outlives a process', () => {
       execArgv: ['--import', 'tsx'],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
-    after(() => child.kill('SIGKILL'));
+    children.push(child);
     child.send({
       tls: setting.tls,
       stateFolder: folder,
