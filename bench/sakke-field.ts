@@ -58,14 +58,13 @@ report('bigint', 'addition', bigint.addition, bigint.addition);
 
 for (const { module, radix } of compiledModules()) {
   const machine = new Machine(module, radix);
-  const [a, b, c, d, e] = [0, 1, 2, 3, 4].map(() => machine.register()) as [number, number, number, number, number];
-  for (const pair of [a, b, c, d, e]) {
+  const [a, b, c, d] = [0, 1, 2, 3].map(() => machine.register()) as [number, number, number, number];
+  for (const pair of [a, b, c, d]) {
     machine.load(pair, randomBytes(128).fill(1, 0, 1), randomBytes(128).fill(2, 0, 1));
   }
   const operations: readonly [string, () => void, number?][] = [
     ['multiplication', () => machine.mul(a, a, b), bigint.multiplication],
     ['sum of 2 products', () => machine.mul2(a, a, b, c, d), 2 * bigint.multiplication],
-    ['sum of 3 products', () => machine.mul3(a, a, b, c, d, e, b), 3 * bigint.multiplication],
     ['addition', () => machine.add(a, a, b), bigint.addition],
     ['lanes picked', () => machine.pick(c, a, 0, b, 1)],
     ['inversion (both lanes)', () => machine.run.invert(a, a)],

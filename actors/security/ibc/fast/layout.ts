@@ -25,8 +25,8 @@ export interface Layout {
   readonly unit: number;
   /** p and R^2 mod p in the limbs of an inversion. */
   readonly inverse: { readonly modulus: number; readonly start: number };
-  /** Montgomery's quotient digits, within one multiplication. */
-  readonly quotient: number;
+  /** Columns of a product, within one multiplication. */
+  readonly columns: number;
   /** Octets of an element on their way in and out, least significant first, and room for shifts beyond them. */
   readonly octets: number;
   /** Squarings and flags of each pair of lines; see miller.ts of the generator. */
@@ -67,7 +67,7 @@ export function layoutOf(radix: Radix): Layout {
     rSquared: pairs(),
     unit: pairs(),
     inverse: { modulus: take(8 * 35), start: take(8 * 35) },
-    quotient: pairs(),
+    columns: take(2 * pair),
     octets: take(256),
     schedule: take(LINE_PAIRS * 32),
     digits: take(2 * DIGITS),

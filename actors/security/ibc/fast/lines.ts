@@ -36,6 +36,11 @@ interface Chain {
   readonly zs: number;
 }
 
+/** Two of a list at a time, for the two lanes; of an odd list the last twice. */
+function inTwos(list: readonly number[], work: (first: number, second: number) => void): void {
+  for (let at = 0; at < list.length; at += 2) work(list[at]!, list[at + 1] ?? list[at]!);
+}
+
 /** Builds tables of lines, and answers which points have order q, on one machine. */
 export class LineBuilder {
   readonly #m: Machine;
@@ -182,7 +187,7 @@ export class LineBuilder {
     return table;
   }
 
-  /** Slopes become lambda and (xs, ys) affine, where a merged line needs them; zs are spoilt. */
+  /** Slopes become lambda, and xs and ys affine where a merged line needs them. */
   #toAffine({ slopes, xs, ys, zs }: Chain): void {
     const m = this.#m;
     const { pair, single } = m;
@@ -190,30 +195,46 @@ export class LineBuilder {
     const octets = count * pair;
     const inverses = m.allocate(octets);
     const products = m.allocate(octets);
-    const [a, b, c] = this.#r as [number, number, number];
-    const second = (index: number): number => Math.min(2 * index + 1, STEPS - 1);
-    for (let index = 0; index < count; index++) {
-      m.run.gather(inverses + index * pair, zs + 2 * index * single, zs + second(index) * single);
-    }
+    const [a, inverse, square] = this.#r as [number, number, number];
+    const steps = Array.from({ length: STEPS }, (_, step) => step);
+    inTwos(steps, (first, second) => {
+      m.run.gather(inverses + (first / 2) * pair, zs + first * single, zs + second * single);
+    });
     m.invertAll(inverses, count, products);
-    for (let index = 0; index < count; index++) {
-      const inverse = inverses + index * pair;
-      const places = [2 * index * single, second(index) * single] as const;
-      const scale = (array: number, factor: number): void => {
-        m.run.gather(a, array + places[0], array + places[1]);
-        m.mul(a, a, factor);
-        m.run.scatter(a, 0, array + places[0]);
-        m.run.scatter(a, 1, array + places[1]);
-      };
-      m.mul(b, inverse, inverse);
-      m.mul(c, b, inverse);
-      if (places[0] === places[1]) m.pick(a, a, 0, a, 0);
-      scale(slopes, inverse);
-      scale(xs, b);
-      scale(ys, c);
-    }
+    inTwos(steps, (first, second) => {
+      m.run.scatter(inverses + (first / 2) * pair, 0, zs + first * single);
+      m.run.scatter(inverses + (first / 2) * pair, 1, zs + second * single);
+    });
     m.release(inverses, octets);
     m.release(products, octets);
+
+    /** Multiplies two elements of an array by the lanes of `factor`; they may be the same element. */
+    const scale = (array: number, first: number, second: number, factor: number): void => {
+      m.run.gather(a, array + first * single, array + second * single);
+      m.mul(a, a, factor);
+      m.run.scatter(a, 0, array + first * single);
+      m.run.scatter(a, 1, array + second * single);
+    };
+    const read = (first: number, second: number): void =>
+      m.run.gather(inverse, zs + first * single, zs + second * single);
+    inTwos(steps, (first, second) => {
+      read(first, second);
+      scale(slopes, first, second, inverse);
+    });
+    // after the first doubling of a block x and y, after the second x if an addition follows
+    inTwos(FIRST_STEP, (first, second) => {
+      read(first, second);
+      m.mul(square, inverse, inverse);
+      scale(xs, first, second, square);
+      m.mul(square, square, inverse);
+      scale(ys, first, second, square);
+    });
+    const beforeAddition = BLOCKS.flatMap(({ addend }, index) => (addend === 0 ? [] : [FIRST_STEP[index]! + 1]));
+    inTwos(beforeAddition, (first, second) => {
+      read(first, second);
+      m.mul(square, inverse, inverse);
+      scale(xs, first, second, square);
+    });
   }
 
   /** Multiplies the lines of each block out, two blocks of one kind at a time. */
@@ -253,9 +274,6 @@ export class LineBuilder {
     const xA = r[23]!;
     m.pick(xA, affine, 0, affine, 0);
 
-    const both = (indices: readonly number[], work: (first: number, second: number) => void): void => {
-      for (let at = 0; at < indices.length; at += 2) work(indices[at]!, indices[at + 1] ?? indices[at]!);
-    };
     const gather = (dst: number, array: number, first: number, second: number, offset: number): void =>
       m.run.gather(
         dst,
@@ -275,7 +293,7 @@ export class LineBuilder {
     };
 
     // one doubling: A = lambda (x/y) - nu (1/y), beta = 1; the tangent at V meets -2V = (x2, -y2)
-    both(kinds[0], (first, second) => {
+    inTwos(kinds[0], (first, second) => {
       gather(l1, chain.slopes, first, second, 0);
       gather(x2, chain.xs, first, second, 0);
       gather(y2, chain.ys, first, second, 0);
@@ -319,12 +337,14 @@ export class LineBuilder {
       m.sub(t, t, u);
       m.sub(v, zero, nu1);
       m.sub(nu2, zero, nu2);
-      m.mul3(a0, x2, t, v, w, nu2, square);
+      m.mul2(a0, x2, t, v, w);
+      m.mul(v, nu2, square);
+      m.add(a0, a0, v);
       m.add(t, a2, a2);
       m.add(t, t, a2);
       m.sub(a0, a0, t); // x2 (2 a1 - x2 a2) - 2 lambda1 lambda2 nu1 - lambda1^2 nu2 - 3 a2
     };
-    both(kinds[1], (first, second) => {
+    inTwos(kinds[1], (first, second) => {
       twoDoublings(first, second);
       // at X = -x: (a2 x^2 - a1 x + a0) + iy (b0 - x), times -1
       m.sub(a0, zero, a0);
@@ -343,7 +363,7 @@ export class LineBuilder {
     const leading = m.allocate(octets);
     const products = m.allocate(octets);
     let index = 0;
-    both(kinds[2], (first, second) => {
+    inTwos(kinds[2], (first, second) => {
       twoDoublings(first, second);
       gather(l3, chain.slopes, first, second, 2);
       gather(x4, chain.xs, first, second, 1);
@@ -357,9 +377,13 @@ export class LineBuilder {
       m.mul(A2, a2, minusL3);
       m.add(A2, A2, b0);
       m.add(A2, A2, x4); // b0 - a2 lambda3 + x4
-      m.mul3(A1, a2, minusNu3, a1, minusL3, x4, A2);
+      m.mul2(A1, a2, minusNu3, a1, minusL3);
+      m.mul(v, x4, A2);
+      m.add(A1, A1, v);
       m.sub(A1, A1, this.#three); // -3 - a2 nu3 - a1 lambda3 + x4 A2
-      m.mul3(t, a1, minusNu3, a0, minusL3, x4, A1);
+      m.mul2(t, a1, minusNu3, a0, minusL3);
+      m.mul(v, x4, A1);
+      m.add(t, t, v);
       m.sub(t, t, b0);
       m.sub(t, t, b0);
       m.sub(t, t, b0); // A0 = -3 b0 - a1 nu3 - a0 lambda3 + x4 A1
@@ -379,7 +403,7 @@ export class LineBuilder {
     });
     m.invertAll(leading, count, products);
     index = 0;
-    both(kinds[2], (first, second) => {
+    inTwos(kinds[2], (first, second) => {
       const inverse = leading + index++ * pair;
       for (const coefficient of [0, 1, 2, 4]) {
         const place = (block: number): number => table + (Math.floor(block / 2) * PAIRS_PER_LINE + coefficient) * pair;

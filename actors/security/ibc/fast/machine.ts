@@ -8,7 +8,6 @@ interface Functions {
   readonly memory: WasmMemory;
   multiply1(dst: number, a: number, b: number): void;
   multiply2(dst: number, a1: number, b1: number, a2: number, b2: number): void;
-  multiply3(dst: number, a1: number, b1: number, a2: number, b2: number, a3: number, b3: number): void;
   add(dst: number, a: number, b: number): void;
   subtract(dst: number, a: number, b: number): void;
   pick00(dst: number, a: number, b: number): void;
@@ -103,11 +102,11 @@ export class Machine {
     else blocks.push(address);
   }
 
-  /** Zeroes quotient digits, digits of scalars, accumulators, scratch and registers: all that an operation leaves behind. */
+  /** Zeroes columns of products, digits of scalars, accumulators, scratch and registers: all that an operation leaves behind. */
   wipe(): void {
-    const { quotient, octets, schedule, digits, heap } = this.layout;
+    const { columns, octets, schedule, digits, heap } = this.layout;
     const memory = this.octets;
-    memory.fill(0, quotient, octets);
+    memory.fill(0, columns, octets);
     memory.fill(0, octets, schedule);
     memory.fill(0, digits, heap);
   }
@@ -123,9 +122,6 @@ export class Machine {
   }
   mul2(dst: number, a1: number, b1: number, a2: number, b2: number): void {
     this.run.multiply2(dst, a1, b1, a2, b2);
-  }
-  mul3(dst: number, a1: number, b1: number, a2: number, b2: number, a3: number, b3: number): void {
-    this.run.multiply3(dst, a1, b1, a2, b2, a3, b3);
   }
   add(dst: number, a: number, b: number): void {
     this.run.add(dst, a, b);

@@ -192,12 +192,14 @@ export function ifElse(condition: Code, yes: Code, no: Code): Code {
   return seq(condition, [0x04, EMPTY_BLOCK], yes, [0x05], no, [0x0b]);
 }
 
-/** Runs the body `count` times with `counter` = 0, step, 2 step, ... (i32). */
+/** Runs the body `count` times, at least once, with `counter` = 0, step, 2 step, ... (i32). */
 export function repeat(counter: Local, count: number, step: number, ...body: readonly Code[]): Code {
-  return seq(
-    counter.set(i32.const(0)),
-    doWhile(i32.ne(counter.tee(i32.add(counter.get, i32.const(step))), i32.const(count * step)), ...body),
-  );
+  return seq(counter.set(i32.const(0)), repeatFrom(counter, step, count * step, ...body));
+}
+
+/** Runs the body with `counter` from its value on, by `step`, up to but not `end`; at least once. */
+export function repeatFrom(counter: Local, step: number, end: number, ...body: readonly Code[]): Code {
+  return doWhile(i32.ne(counter.tee(i32.add(counter.get, i32.const(step))), i32.const(end)), ...body);
 }
 
 /** A function under construction: its parameters, locals and statements. */

@@ -42,7 +42,7 @@ export class Field {
     this.radix = radix;
     this.layout = layout;
     this.#constants();
-    this.#products = [1, 2, 3, 4].map((m) => {
+    this.#products = [1, 2].map((m) => {
       const f = module.function(
         Array.from({ length: 1 + 2 * m }, () => 'i32' as const),
         undefined,

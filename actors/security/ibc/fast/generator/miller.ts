@@ -44,7 +44,9 @@ export function emitMiller(field: Field, square: FunctionBuilder): void {
       count,
       LINE_PAIRS,
       1,
-      field.mul(A, ...[0, 1, 2, 3].flatMap((index) => [coefficient(index), layout.powers[index]!])),
+      field.mul(A, coefficient(0), layout.powers[0], coefficient(1), layout.powers[1]),
+      field.mul(B, coefficient(2), layout.powers[2], coefficient(3), layout.powers[3]),
+      field.add(A, A, B),
       carry.set(v128.const(0, 0)),
       repeat(
         limb,

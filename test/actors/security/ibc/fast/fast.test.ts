@@ -72,10 +72,10 @@ for (const { module, radix } of compiledModules()) {
       const memories: { buffer: ArrayBuffer }[] = [];
       const arithmetic = new FastArithmetic(watching(module, memories), radix);
       const [memory] = memories as [{ buffer: ArrayBuffer }];
-      const { digits, heap, octets, schedule, quotient } = layoutOf(radix);
+      const { digits, heap, octets, schedule, columns } = layoutOf(radix);
       const traces = () => {
         const all = new Uint8Array(memory.buffer);
-        return [all.subarray(digits, heap), all.subarray(octets, schedule), all.subarray(quotient, octets)].some(
+        return [all.subarray(digits, heap), all.subarray(octets, schedule), all.subarray(columns, octets)].some(
           (part) => part.some((octet) => octet !== 0),
         );
       };

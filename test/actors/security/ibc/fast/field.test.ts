@@ -85,21 +85,23 @@ class Bench {
 describe('SAKKE fast path: digits of a field element', () => {
   it('all sums stay exact in a double, in the worst case, for every kernel', () => {
     for (const radix of [RELAXED_SIMD, PLAIN_SIMD]) {
-      for (const m of [1, 2, 3, 4]) {
-        const { digit, upper, lower, carry, splitCarry, last } = bounds(radix, m);
-        const balanced = 2 ** (radix.bits - 1);
-        // from the largest digits, independently of the generator's own sums
-        const products = BigInt(m * radix.limbs) * BigInt(digit) ** 2n;
-        const reductions = BigInt(radix.limbs) * BigInt(balanced) ** 2n;
-        const column = products + reductions + BigInt(balanced) ** 2n;
+      for (const m of [1, 2]) {
+        const { digit, sum, exact, last } = bounds(radix, m);
+        // the largest column of products that operands, quotients and p can make, independently of the generator's sum
+        const balanced = 2n ** BigInt(radix.bits - 1);
+        const modulus = toDigits(SAKKE_P, radix).map((p) => BigInt(Math.abs(p)));
+        let column = 0n;
+        for (const p of modulus) column += BigInt(m) * BigInt(digit) ** 2n + balanced * p;
+        const carry = Number(column >> BigInt(radix.bits)) + 1;
         if (radix.fma) {
-          expect(upper).to.be.at.most(2 ** (radix.bits + 51));
-          expect(BigInt(lower)).to.equal(BigInt((m + 1) * radix.limbs * balanced));
+          expect(Number(column)).to.be.at.most(2 ** (radix.bits + 51)); // T stays in the binade of M
+          const roundedOff = (m + 1) * radix.limbs * Number(balanced);
+          expect(roundedOff + carry).to.be.at.most(2 ** 53);
         } else {
-          expect(column <= 2n ** 53n).to.equal(true);
+          expect(Number(column) + carry).to.be.at.most(2 ** 53);
         }
-        expect(BigInt(Math.floor(carry)) >= column >> BigInt(radix.bits)).to.equal(true);
-        expect(splitCarry ? lower + balanced : lower + carry).to.be.at.most(2 ** 53);
+        expect(sum).to.be.at.least(Number(column));
+        expect(exact).to.be.within(carry, 2 ** 53);
         expect(last).to.be.at.most(64);
       }
     }
@@ -136,7 +138,7 @@ for (const { module, radix } of compiledModules()) {
       return [sources.map((source) => bench.value(source, 0)), sources.map((source) => bench.value(source, 1))];
     };
 
-    for (const m of [1, 2, 3, 4] as const) {
+    for (const m of [1, 2] as const) {
       it(`multiply${m}: sum of ${m} products, one reduction`, () => {
         const multiply = (machine.run as unknown as Record<string, (...pairs: number[]) => void>)[`multiply${m}`]!;
         for (let count = 0; count < 150; count++) {
