@@ -17,6 +17,7 @@ import { Calls } from './dialog/calls.ts';
 import { Dialogs } from './dialog/dialogs.ts';
 import { EngineError } from './errors.ts';
 import { Ids } from './ids.ts';
+import { SipParseError } from './message/index.ts';
 import { ProxyCore } from './proxy/proxy.ts';
 import { TimerWheel } from './timers.ts';
 import { Transactions } from './transaction/transactions.ts';
@@ -111,6 +112,8 @@ export class Engine {
         try {
           dispatcher.receive(message, flow);
         } catch (error) {
+          // A malformed header that only the layers above look at: the transport layer answers with 400.
+          if (error instanceof SipParseError) throw error;
           // One message must not end the process, whatever it is that nobody thought of.
           log('warn', `${message.method} ${message.callId ?? ''}: ${describe(error)}`);
         }

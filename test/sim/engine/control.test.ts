@@ -67,6 +67,23 @@ describe('sim/engine: the control port', () => {
     expect((await app.response(200)).transaction).to.equal(tokens[10]);
   });
 
+  for (const strict of [true, false]) {
+    it(`${strict ? '' : 'not '}strict: a Contact at localhost inside a dialog ${strict ? 'is lost, as in drachtio-server' : 'gets our address'}`, async () => {
+      const bench = await start({ strict });
+      const app = await bench.app('subscribe');
+      const peer = await bench.peer('udp');
+      const call = { callId: fresh('c'), from: '<sip:a@example.com>;tag=a' };
+      peer.send(requestText(peer, { ...call, method: 'SUBSCRIBE', headers: ['Event: reg', 'Expires: 60'] }));
+      const { message, transaction } = await app.request('SUBSCRIBE');
+      app.answer(message, transaction, 200);
+      await peer.response(200);
+      const headers = 'Event: reg\r\nSubscription-State: active\r\nContact: <sip:me@localhost>';
+      await app.ask(`sip||${call.callId};from-tag=a`, `NOTIFY sip:placeholder SIP/2.0\r\n${headers}\r\n\r\n`);
+      const notify = await peer.request('NOTIFY');
+      expect(notify.contact?.uri).to.equal(strict ? undefined : `sip:me@127.0.0.1:${bench.at('udp').port}`);
+    });
+  }
+
   it('the acknowledgement of a request and its response never come in one turn (section 6)', async () => {
     const bench = await start({ strict: false });
     const app = srf();

@@ -137,6 +137,18 @@ describe('sim/engine: control frames', () => {
     );
   });
 
+  it('LENGTH has five digits at most in strict mode, leading zeros or not', () => {
+    const read = (octets: string): string[] => {
+      const messages: string[] = [];
+      new FrameReader(STRICT_FRAMES).push(Buffer.from(octets), (message) => messages.push(message.toString()));
+      return messages;
+    };
+    expect(read('00007#id|ping')).to.deep.equal(['id|ping']);
+    expect(() => read('000007#id|ping'))
+      .to.throw('more than 5 digits')
+      .with.property('code', 'ERR_CONTROL_FRAME');
+  });
+
   it('LENGTH counts octets, not characters', () => {
     const frame = encodeFrame('id|ping', Buffer.from('é', 'utf8'));
     expect(frame.toString('latin1')).to.match(/^11#id\|ping\r\n/);

@@ -75,6 +75,48 @@ describe('sim/engine: time-outs, on a clock that tests move', () => {
     expect((await app.request('BYE')).transaction).to.equal('unsolicited');
   });
 
+  it('CANCEL after the ACK is merely late: 481, and the call lives on', async () => {
+    const call = { ...parts(), branch: `z9hG4bK${fresh()}` };
+    peer.send(requestText(peer, { ...call, method: 'INVITE' }));
+    const { message, transaction } = await app.request('INVITE');
+    app.answer(message, transaction, 200);
+    const ok = await peer.response(200);
+    peer.send(requestText(peer, { ...call, branch: `z9hG4bK${fresh()}`, method: 'ACK', to: ok.get('to')! }));
+    await app.request('ACK');
+    peer.send(requestText(peer, { ...call, method: 'CANCEL' }));
+    await peer.response(481, 'CANCEL');
+    expect(bench.engine.figures.dialogs).to.equal(1);
+    expect(count('BYE')).to.equal(0);
+  });
+
+  it('an ACK with another CSeq does not acknowledge our 200', async () => {
+    const call = parts();
+    peer.send(requestText(peer, { ...call, method: 'INVITE', cseq: 5 }));
+    const { message, transaction } = await app.request('INVITE');
+    app.answer(message, transaction, 200);
+    const ok = await peer.response(200);
+    peer.send(requestText(peer, { ...call, method: 'ACK', cseq: 6, to: ok.get('to')! }));
+    await settle();
+    bench.clock.advance(500);
+    await peer.response(200);
+  });
+
+  it('a refusal is repeated until its ACK, and no longer', async () => {
+    const call = { ...parts(), branch: `z9hG4bK${fresh()}` };
+    peer.send(requestText(peer, { ...call, method: 'INVITE' }));
+    const { message, transaction } = await app.request('INVITE');
+    app.answer(message, transaction, 486);
+    const busy = await peer.response(486);
+    bench.clock.advance(500);
+    await peer.response(486);
+    peer.send(requestText(peer, { ...call, method: 'ACK', to: busy.get('to')! }));
+    await settle();
+    bench.clock.advance(5_000);
+    await settle();
+    expect(peer.inbox.items.filter((m) => m.status === 486)).to.deep.equal([]);
+    expect(bench.engine.figures.serverTransactions).to.equal(0);
+  });
+
   it('a reliable 1xx is repeated, doubling; without PRACK the INVITE ends with 504 (RFC 3262 3)', async () => {
     peer.send(requestText(peer, { ...parts(), method: 'INVITE', headers: ['Supported: 100rel'] }));
     const { message, transaction } = await app.request('INVITE');
