@@ -5,9 +5,10 @@
  *
  *   npx tsx bench/engine.ts [--rate 6000] [--seconds 15] [--connections 10000] [--json FILE]
  *
- * First at the full rate: 200s per second, retransmissions, memory, CPU time per message. Then at half of it: response
- * time percentiles. Then so many WSS connections, registered and idle: memory for each. `--connections 0` leaves the
- * last part out.
+ * First three seconds at a quarter of the rate, not counted, in which the compilers warm up. Then at the full rate: 200s
+ * per second, retransmissions, memory, CPU time per message. Then at half of it: response time percentiles. Then so many
+ * WSS connections, registered and idle: memory for each. `--connections 0` leaves the last part out. A finished
+ * transaction stays for 32 s (timer J, RFC 3261 17.2.2): memory grows for so long, and no longer.
  */
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -82,14 +83,25 @@ interface Load {
 }
 
 /** Runs SIPp's REGISTER scenario at a rate for a while. */
-async function load(port: number, at: number, engine: Part, application: Part): Promise<Load> {
+async function load(port: number, at: number, duration: number, engine: Part, application: Part): Promise<Load> {
   const before = { engine: await engine.usage(), application: await application.usage() };
-  const count = Math.round(at * seconds);
+  const count = Math.round(at * duration);
   const stem = join(folder, `load-${at}`);
   const sipp = spawn(
     'sipp',
     ['-sf', fileURLToPath(new URL('../fixtures/sipp/register.xml', import.meta.url))]
-      .concat(['-i', '127.0.0.1', '-r', String(at), '-m', String(count), '-l', '15000', '-timeout', `${seconds * 3}`])
+      .concat([
+        '-i',
+        '127.0.0.1',
+        '-r',
+        String(at),
+        '-m',
+        String(count),
+        '-l',
+        '15000',
+        '-timeout',
+        `${duration * 3 + 10}`,
+      ])
       .concat(['-trace_stat', '-stf', `${stem}.csv`, '-trace_rtt', '-rtt_freq', '1000', '-nostdin'])
       .concat([`127.0.0.1:${port}`]),
     { cwd: folder, stdio: 'ignore' },
@@ -99,7 +111,7 @@ async function load(port: number, at: number, engine: Part, application: Part): 
   const names = rows[0]!.split(';');
   const last = rows.at(-1)!.split(';');
   const figure = (name: string): number => Number(last[names.indexOf(name)]);
-  const duration = toSeconds(last[names.indexOf('ElapsedTime(C)')]!);
+  const elapsed = toSeconds(last[names.indexOf('ElapsedTime(C)')]!);
   const times = responseTimes(sipp.pid!);
   const after = { engine: await engine.usage(), application: await application.usage() };
   const perMessage = (part: 'engine' | 'application'): number =>
@@ -109,7 +121,7 @@ async function load(port: number, at: number, engine: Part, application: Part): 
     answered,
     failed: figure('FailedCall(C)'),
     retransmissions: figure('Retransmissions(C)'),
-    perSecond: Math.round(answered / duration),
+    perSecond: Math.round(answered / elapsed),
     milliseconds: {
       p50: percentile(times, 0.5),
       p95: percentile(times, 0.95),
@@ -152,10 +164,11 @@ const { part: application } = await Part.start('application', ready.control);
 const udp = ready.listen.find(({ protocol }) => protocol === 'udp')!;
 const results: Record<string, unknown> = {};
 try {
-  const full = await load(udp.port, rate, engine, application);
+  await load(udp.port, rate / 4, 3, engine, application);
+  const full = await load(udp.port, rate, seconds, engine, application);
   show(`UDP at ${rate}/s for ${seconds} s`, full);
   await after(1000);
-  const half = await load(udp.port, rate / 2, engine, application);
+  const half = await load(udp.port, rate / 2, seconds, engine, application);
   show(`UDP at ${rate / 2}/s for ${seconds} s`, half);
   Object.assign(results, { full, half });
   if (connections > 0) {

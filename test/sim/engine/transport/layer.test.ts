@@ -146,6 +146,26 @@ describe('RFC 3261 18, RFC 7118: transports', () => {
     await until('the connections’ end', () => bob.layer.connectionCount === 0);
   });
 
+  it('answers 400 where a layer above finds a header malformed that only it reads, and lives', async () => {
+    const strict = new Party({ onMessage: (message) => void message.expires });
+    try {
+      const { port } = await listen(strict, 'tcp');
+      const raw = new RawClient(port);
+      const faulty = (method: string): string =>
+        options('a', 'TCP').toString().replaceAll('OPTIONS', method).replace('CSeq', 'Expires: soon\r\nCSeq');
+      raw.socket.write(faulty('ACK') + faulty('SUBSCRIBE'));
+      await until('both refusals and the answer', () => strict.refused.length === 2 && raw.text.includes('\r\n\r\n'));
+      expect(strict.refused.map(({ code, refusal }) => [code, refusal])).to.deep.equal([
+        ['header-value', 'drop'],
+        ['header-value', 400],
+      ]);
+      expect(raw.text).to.match(/^SIP\/2.0 400 Bad Request\r\n/);
+      raw.socket.destroy();
+    } finally {
+      await strict.layer.close();
+    }
+  });
+
   it('RFC 5626 4.4.1: answers a ping on TCP with a pong', async () => {
     const { port } = await listen(bob, 'tcp');
     const raw = new RawClient(port);
