@@ -296,6 +296,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
           askUpdate: (sipSession, keyId) =>
             Promise.resolve({ keyId: give(ceks, client.user, client.clientId, sipSession, keyId) }),
           ended: () => Promise.resolve(),
+          dropEvents: () => undefined,
           protection: protectionOf(login.mcpttId, () => SERVER_ID),
           close: () => Promise.resolve(),
         };

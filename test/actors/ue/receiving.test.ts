@@ -53,9 +53,9 @@ for (const profile of ['kek', 'kek+sign'] as const) {
 
     it('names the Key ID of a body that it cannot open (493), and why', async () => {
       const { keyId, ...rest } = key();
-      const changed = await world.protection.protect(inner('changed'), key(), (cms) =>
-        Uint8Array.from(cms, (o, i) => (i === cms.length - 1 ? o ^ 1 : o)),
-      );
+      const changed = await world.protection.protect(inner('changed'), key(), {
+        cms: (cms) => cms.map((octet, i) => (i === cms.length - 1 ? octet ^ 1 : octet)),
+      });
       expect(await send(changed)).to.deep.equal({
         status: 493,
         warning: `Undecipherable, Key ID ${keyId}: cannot be opened`,
