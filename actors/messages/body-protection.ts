@@ -20,13 +20,21 @@ export interface OpenedBody {
 /** Finds the key of a Key ID (8 hex digits). What it throws comes through unchanged. */
 export type OpeningKey = (keyId: string) => UsableCek | Promise<UsableCek>;
 
+/** What a scenario may have made wrong on purpose on the way from the entity to the body. */
+export interface BodyChanges {
+  /** Sees the signer before it signs. */
+  readonly signer?: (signer: IdentitySigner) => IdentitySigner;
+  /** Sees the CMS octets before they are put into base64. */
+  readonly cms?: (cms: Uint8Array) => Uint8Array;
+}
+
 export interface BodyProtection {
   /**
    * Protects an inner entity; the result goes into a SIP message as it is.
-   * @param change for scenarios that send wrong octets: sees the CMS octets before they are put into base64
+   * @param changes for scenarios that send wrong octets
    * @throws SmimeError `SMIME_BAD_KEY` when the profile signs and there is no key material to sign with
    */
-  protect(entity: MimeEntity, key: UsableCek, change?: (cms: Uint8Array) => Uint8Array): Promise<MimeEntity>;
+  protect(entity: MimeEntity, key: UsableCek, changes?: BodyChanges): Promise<MimeEntity>;
   /**
    * Opens a protected body and checks everything that the profile demands.
    * @throws SmimeError, MimeError, and what `openingKey` throws (CekError)
@@ -59,15 +67,16 @@ export function createBodyProtection(options: ProtectionOptions): BodyProtection
   const { profile } = options;
   const eccsi = new EccsiVerifier();
   return {
-    protect: async (entity, key, change = (cms) => cms) => {
-      const signer = profile === 'kek' ? undefined : options.signer();
+    protect: async (entity, key, { signer: changeSigner, cms: changeCms } = {}) => {
+      const own = profile === 'kek' ? undefined : options.signer();
+      const signer = own === undefined ? undefined : (changeSigner?.(own) ?? own);
       const cms = await protect(serialiseMime(entity), {
         profile,
         key: { keyId: keyIdOctets(key.keyId), cek: key.key },
         ...(signer === undefined ? {} : { signer }),
         now: options.now(),
       });
-      return protectedEntity(profile, change(cms));
+      return protectedEntity(profile, changeCms?.(cms) ?? cms);
     },
     open: async (body, openingKey) => {
       if (!isProtected(body)) throw new MimeError('MIME_MALFORMED', 'the body is no application/pkcs7-mime');

@@ -71,6 +71,10 @@ class Ue implements Actor {
       this.#equipment.dropConnection();
       return Promise.resolve({});
     },
+    dropEvents: (args) => {
+      this.#equipment.clientOf(text(args, 'user')).kms?.dropEvents();
+      return Promise.resolve({});
+    },
     restart: () => done(this.#equipment.restart()),
   };
 

@@ -34,6 +34,8 @@ export interface KmsPort {
   askUpdate(sipSession: string, keyId: string): Promise<{ keyId: string }>;
   /** Tells the KMS that the user's CEK of a SIP session is not used any more. */
   ended(sipSession: string, reason: string): Promise<void>;
+  /** Loses the connection of the event stream, which comes back by itself. */
+  dropEvents(): void;
   /** How bodies are protected with this user's key material. */
   readonly protection: BodyProtection;
   /** Ends the event stream and zeroes key material. */

@@ -4,6 +4,7 @@ import { type Deviation, DeviationError, deviateOctets, deviationValue } from '.
 import { type MimeEntity, parseMime, serialiseMime } from '../messages/mime.ts';
 import { CekError } from '../security/cek/errors.ts';
 import type { CekKeyStore, UsableCek } from '../security/cek/key-store.ts';
+import type { IdentitySigner } from '../security/ibc/signer.ts';
 import { SmimeError } from '../security/smime/errors.ts';
 import { UeError } from './errors.ts';
 import type { McpttClient } from './mcptt-client.ts';
@@ -23,8 +24,9 @@ export interface SealingContext {
  *
  * - `inner`: octets of the entity before it is protected (see deviation.ts).
  * - `cms` `set` `protection` `none`: sent in clear; `set` `key-id`: another Key ID in the KEKIdentifier; `set` `key`
- *   `user:<name>`: another user's CEK; `set` `signer` `user:<name>`: signed by another identity; `remove` `signature`:
- *   not signed; any other path: octets of the CMS message.
+ *   `user:<name>`: another user's CEK, `<Key ID>`: one held here that may only open; `set` `signer` `user:<name>`: signed
+ *   by another identity; `remove` `signature`: not signed; `flip` `signature`: one bit of it wrong; any other path: octets
+ *   of the CMS message.
  *
  * @throws UeError `UE_NO_KEY`
  */
@@ -41,15 +43,34 @@ export function sealFor(
     throw new DeviationError('cms protection can be set to none only');
   if (protection === 'none' || client.unprotected) return Promise.resolve(inner);
   const key = keyFor(client, deviations, context);
-  return protectionFor(client, deviations, context).protect(inner, key, (cms) => deviateOctets(deviations, 'cms', cms));
+  return protectionFor(client, deviations, context).protect(inner, key, {
+    signer: (signer) => (deviations.some(isForgery) ? forging(signer) : signer),
+    cms: (octets) => deviateOctets(deviations, 'cms', octets),
+  });
 }
 
 function keyFor(client: McpttClient, deviations: readonly Deviation[], context: SealingContext): UsableCek {
-  const foreign = userNamed(deviationValue(deviations, 'cms', 'key'));
+  const named = deviationValue(deviations, 'cms', 'key');
+  const foreign = userNamed(named);
   const keyId = deviationValue(deviations, 'cms', 'key-id');
-  const own = (foreign === undefined ? client : context.clientOf(foreign)).sealingKey(context.sipSession);
-  return keyId === undefined ? own : { ...own, keyId };
+  const key =
+    named !== undefined && foreign === undefined
+      ? context.ceks.opening(named)
+      : (foreign === undefined ? client : context.clientOf(foreign)).sealingKey(context.sipSession);
+  return keyId === undefined ? key : { ...key, keyId };
 }
+
+const isForgery = ({ at, op, path }: Deviation): boolean => at === 'cms' && op === 'flip' && path === 'signature';
+
+/** The signer whose signatures have one bit wrong, in s (RFC 6507 5.2.1: r || s || PVT, 32 octets each but PVT). */
+const forging = (signer: IdentitySigner): IdentitySigner => ({
+  ...signer,
+  sign: (message) => {
+    const signature = signer.sign(message);
+    signature[63]! ^= 1;
+    return signature;
+  },
+});
 
 function protectionFor(client: McpttClient, deviations: readonly Deviation[], context: SealingContext): BodyProtection {
   if (deviations.some(({ at, op, path }) => at === 'cms' && op === 'remove' && path === 'signature'))
