@@ -33,6 +33,9 @@ interface Stream {
   again: boolean;
 }
 
+/** The session notices an end only once the connection has closed; between the two nothing may be written. */
+const isOpen = ({ session, response }: Stream): boolean => session.isConnected && !response.writableEnded;
+
 const BATCH = 64;
 /** What a client waits before it connects again, milliseconds. */
 const RETRY = 500;
@@ -80,6 +83,9 @@ export class EventStreams {
     };
     const ending: TimerHandle = this.#parts.clock.setTimer(until - this.#parts.clock.now(), () => response.end());
     this.#streams.add(stream);
+    // What the connection does not take any more, the client asks for when it comes again.
+    response.on('error', (error) => this.#parts.log.debug({ error: error.message }, 'an event stream broke'));
+
     session.once('disconnected', () => {
       ending.cancel();
       this.#streams.delete(stream);
@@ -107,7 +113,7 @@ export class EventStreams {
       })
       .finally(() => {
         stream.pumping = undefined;
-        if (stream.again && stream.session.isConnected) this.#pump(stream);
+        if (stream.again && isOpen(stream)) this.#pump(stream);
       });
   }
 
@@ -123,7 +129,7 @@ export class EventStreams {
         if (events.length === 0) break;
         for (const event of events) {
           const news = await this.#parts.compose(event);
-          if (!stream.session.isConnected) return;
+          if (!isOpen(stream)) return;
           if (news !== undefined) this.#push(stream, String(event.id), 'cek' in news ? 'cek' : 'cek-end', news);
           stream.sent = event.id;
         }

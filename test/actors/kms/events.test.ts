@@ -8,7 +8,7 @@ import { type CekNews, parseCekEvent } from '../../../actors/messages/kms/cek.ts
 import { KMS_PATHS } from '../../../actors/messages/kms/namespaces.ts';
 import { KmsEvents } from '../../../actors/ue/kms-events.ts';
 import type { JsonObject } from '../../../sim/control/actor.ts';
-import { systemClock } from '../../../sim/engine/clock.ts';
+import { ManualClock, systemClock } from '../../../sim/engine/clock.ts';
 import {
   ALICE,
   BOB,
@@ -150,6 +150,26 @@ describe('server-sent events of the KMS', () => {
     const begun = Date.now();
     await response.text();
     expect(Date.now() - begun).to.be.lessThan(5_000);
+  });
+
+  it('that come up while a stream ends are left for the next one', async () => {
+    const clock = new ManualClock(Date.now());
+    const other = await startKms(setting, { clock });
+    const token = await tokenOf(ALICE);
+    const { response } = await post(setting.asUe, `${other.url}${KMS_PATHS.keyProv}`, {
+      token,
+      request: { cekRequests: [{ sipSession: SESSION }] },
+      now: clock.now(),
+    });
+    expect(response.message).to.have.nested.property('ceks[0].state', 'active');
+    const stream = await setting.asUe.fetch(`${other.url}${KMS_PATHS.cekEvents}`, {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    // The token expires, and in the same turn of the event loop there is an event.
+    clock.advance(301_000);
+    await other.kms.verbs.cekRevoke!({ user: ALICE });
+    expect(await stream.text()).to.not.contain('cek-end');
+    await other.kms.stop();
   });
 
   it("the client's stream outlives a KMS that is away, and takes each event once", async () => {
