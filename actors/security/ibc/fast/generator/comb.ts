@@ -4,6 +4,7 @@ import {
   type Code,
   doWhile,
   type FunctionBuilder,
+  f64x2,
   i32,
   i64,
   i64x2,
@@ -240,15 +241,25 @@ function emitPowerComb(field: Field, square: FunctionBuilder): void {
 
 /** squareF(): layout.f = x + iy becomes (x + y)(x - y) + 2xyi. */
 export function emitSquare(field: Field): FunctionBuilder {
-  const { layout, module } = field;
+  const { layout, module, radix } = field;
   const f = module.function([], undefined, 'squareF');
   const [a, b] = [field.scratch(), field.scratch()];
+  const limb = f.local('i32');
+  const [xy, value, high, carryA, carryB] = f.locals('v128', 5) as [Local, Local, Local, Local, Local];
+  const none = v128.const(0, 0);
   f.emit(
-    field.pick(a, layout.f, 0, layout.f, 0),
-    field.pick(b, layout.f, 1, layout.f, 0),
-    field.add(a, a, b), // x + y, 2x
-    field.pick(b, layout.f, 1, layout.zero, 0),
-    field.sub(b, layout.f, b), // x - y, y
+    carryA.set(none),
+    carryB.set(none),
+    repeat(
+      limb,
+      radix.limbs,
+      16,
+      xy.set(v128.load(limb.get, layout.f)),
+      value.set(f64x2.add(v128.shuffle64(xy.get, xy.get, 0, 0), v128.shuffle64(xy.get, xy.get, 1, 0))),
+      field.storeNormal(i32.add(limb.get, i32.const(a)), value, high, carryA), // x + y, 2x
+      value.set(f64x2.sub(xy.get, v128.shuffle64(xy.get, none, 1, 2))),
+      field.storeNormal(i32.add(limb.get, i32.const(b)), value, high, carryB), // x - y, y
+    ),
     field.mul(layout.f, a, b),
   );
   return f;
