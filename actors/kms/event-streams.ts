@@ -85,7 +85,6 @@ export class EventStreams {
     this.#streams.add(stream);
     // What the connection does not take any more, the client asks for when it comes again.
     response.on('error', (error) => this.#parts.log.debug({ error: error.message }, 'an event stream broke'));
-
     session.once('disconnected', () => {
       ending.cancel();
       this.#streams.delete(stream);
