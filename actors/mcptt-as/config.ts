@@ -1,6 +1,6 @@
 import type { UserProfile } from '../messages/user-profile.ts';
 import type { Profile } from '../security/smime/profiles.ts';
-import type { EngineAddress } from './sip-server.ts';
+import type { EngineAddress } from './drachtio.ts';
 
 /** What the MCPTT service provider has decided. */
 export interface McpttPolicy {

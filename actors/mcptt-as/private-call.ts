@@ -20,9 +20,10 @@ import { WARNINGS } from '../messages/sip-headers.ts';
 import type { UserProfile } from '../messages/user-profile.ts';
 import type { Binding } from './bindings.ts';
 import type { Directory } from './directory.ts';
+import type { NativeRequest, NativeResponse, SipDialog } from './drachtio.ts';
 import { Refusal } from './errors.ts';
 import { terminatingHeaders } from './messaging.ts';
-import type { NativeRequest, NativeResponse, SipAnswer, SipDialog, SipRequest, SipServer } from './sip-server.ts';
+import type { SipAnswer, SipRequest, SipServer } from './sip-server.ts';
 
 export interface PrivateCallOptions {
   readonly directory: Directory;

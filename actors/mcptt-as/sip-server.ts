@@ -8,13 +8,8 @@ import type { Report } from '../../sim/trace/record.ts';
 import type { MimeEntity } from '../messages/mime.ts';
 import { entityFromSip, entityToSip } from '../messages/sip-body.ts';
 import { formatWarning, splitValues } from '../messages/sip-headers.ts';
+import type { EngineAddress, NativeMessage, NativeRequest, NativeResponse, NativeSrf, SipDialog } from './drachtio.ts';
 import { McpttAsError, Refusal } from './errors.ts';
-
-export interface EngineAddress {
-  readonly host: string;
-  readonly port: number;
-  readonly secret: string;
-}
 
 /** A SIP message as the server reads it. */
 export interface SipMessage {
@@ -51,70 +46,6 @@ export interface OutgoingRequest {
   readonly uri: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: MimeEntity | undefined;
-}
-
-/** What is used of drachtio-srf; its own declarations do not fit its callback forms. */
-interface NativeMessage {
-  readonly raw: string;
-  get(name: string): string | undefined;
-}
-export interface NativeRequest extends NativeMessage {
-  readonly method: string;
-  readonly uri: string;
-  readonly source_address: string;
-  on(event: 'response', listener: (res: NativeResponse) => void): void;
-  on(event: 'cancel', listener: () => void): void;
-  cancel(): void;
-}
-export interface NativeResponse extends NativeMessage {
-  readonly status: number;
-  readonly reason: string;
-  readonly finalResponseSent: boolean;
-  send(
-    status: number,
-    options: { headers: object; body?: string },
-    done: (error: string | Error | null | undefined) => void,
-  ): void;
-}
-interface DialogRequest {
-  readonly method: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body?: string;
-}
-/** One leg of a call. */
-export interface SipDialog {
-  on(event: 'modify', listener: (req: NativeRequest, res: NativeResponse) => void): void;
-  on(event: 'destroy', listener: () => void): void;
-  request(request: DialogRequest): Promise<NativeResponse>;
-  destroy(): Promise<unknown>;
-}
-/** drachtio-srf's end of the control connection. */
-interface WireProtocol {
-  closing?: boolean;
-  on(event: 'msg', listener: (socket: unknown, frame: string) => void): void;
-}
-interface NativeSrf {
-  on(event: 'connect', listener: (error: Error | undefined, hostports: string) => void): void;
-  on(event: 'error', listener: (error: Error) => void): void;
-  use(method: string, handler: (req: NativeRequest, res: NativeResponse) => void): void;
-  connect(options: EngineAddress): void;
-  disconnect(): void;
-  request(
-    uri: string,
-    options: { method: string; headers: object; body?: string; proxy?: string },
-    done: (error: Error | null, request: NativeRequest) => void,
-  ): void;
-  createUAC(
-    uri: string,
-    options: { headers: object; localSdp?: string; proxy?: string },
-    progress: { cbRequest: (error: unknown, request: NativeRequest) => void },
-  ): Promise<SipDialog & { res: NativeResponse }>;
-  createUAS(
-    req: NativeRequest,
-    res: NativeResponse,
-    options: { headers: object; localSdp: string },
-  ): Promise<SipDialog>;
-  readonly app: { readonly client?: { readonly wp: WireProtocol } };
 }
 
 const CONNECT_BOUND_MS = 10_000;

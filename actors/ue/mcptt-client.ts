@@ -21,13 +21,15 @@ export interface Binding {
   readonly profile: UserProfile;
 }
 
+const LONGEST_INBOX = 10_000;
+
 export class McpttClient {
   /** Name that the user logs in with. */
   readonly user: string;
   readonly password: string;
   /** `urn:uuid:`, for the life of the UE. */
   readonly clientId: string;
-  readonly inbox: InboxMessage[] = [];
+  readonly #inbox: InboxMessage[] = [];
   readonly #ceks: () => CekKeyStore;
   #state: ClientState = 'logged-out';
   #login: LoggedIn | undefined;
@@ -41,6 +43,16 @@ export class McpttClient {
     this.password = identity.password;
     this.clientId = identity.clientId;
     this.#ceks = ceks;
+  }
+
+  /** Messages that arrived, the newest last; as many as are kept. */
+  get inbox(): readonly InboxMessage[] {
+    return this.#inbox;
+  }
+
+  arrived(message: InboxMessage): void {
+    this.#inbox.push(message);
+    if (this.#inbox.length > LONGEST_INBOX) this.#inbox.shift();
   }
 
   get state(): ClientState {

@@ -71,7 +71,7 @@ export async function receiveMessage(request: IncomingMessageRequest, context: R
     const { info, content, client, keyId } = await openForUser(receivedSip(request.message).entity(), context);
     const text = content.find((part) => mediaTypeOf(part).type === 'text/plain');
     if (text === undefined) throw new UeError('UE_BODY_REFUSED', 'the MESSAGE holds no text', { why: 'malformed' });
-    client.inbox.push({
+    client.arrived({
       from: info['mcptt-calling-user-id'] ?? '',
       text: Buffer.from(text.content).toString('utf8'),
       keyId,
