@@ -207,12 +207,24 @@ export class UserEquipment {
     const client = this.clientOf(user);
     const { login } = client;
     const sipSession = this.sipSession;
-    if (client.state === 'bound' && this.#registration.registered)
-      await publishLogOff(client, deviations, this.#publishContext());
+    if (client.state === 'bound' && this.#registration.registered) await this.#publishLogOff(client, deviations);
     this.#ceks.end({ userUri: login.mcpttId, sipSession, clientId: client.clientId }, 'logged-off');
     await this.#tell(client, sipSession, 'logged-off');
-    await login.revoke();
-    await client.forget();
+    try {
+      await login.revoke();
+    } finally {
+      await client.forget();
+    }
+  }
+
+  /** A user who logs off is off, even when the server has forgotten the user already; a scenario's wrong request is told. */
+  async #publishLogOff(client: McpttClient, deviations: readonly Deviation[]): Promise<void> {
+    try {
+      await publishLogOff(client, deviations, this.#publishContext());
+    } catch (error) {
+      if (deviations.length > 0) throw error;
+      this.#ctx.log.info({ error: (error as Error).message }, 'the MCPTT server did not take the log-off');
+    }
   }
 
   async sendMessage(user: string, to: string, text: string, deviations: readonly Deviation[]): Promise<JsonObject> {

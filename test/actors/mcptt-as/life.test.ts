@@ -147,6 +147,18 @@ describe('life of bindings and CEKs (LIFE-1, LIFE-4)', () => {
     expect(world.told).to.deep.equal([{ sipSession: session, reason: 'deregistered' }]);
   });
 
+  it('a user who logs off is off, even when the server has forgotten the user already', async () => {
+    const [ue] = world.ues;
+    await world.bind(ue, 'alice');
+    const wrong = [{ at: 'cms', op: 'set', path: 'protection', value: 'none' } as const];
+    expect(await refusal(ue.logOff('alice', wrong))).to.include({ status: 403 });
+    expect(await state()).to.deep.equal({ sessions: 1, bindings: 1, ceks: 1 });
+    world.server.ceks.end({ userUri: 'sip:alice@mcptt.example' }, 'revoked');
+    await until('the binding has ended', async () => (await state()).bindings === 0);
+    await ue.logOff('alice', []);
+    expect(ue.clientOf('alice').view(ue.sipSession)).to.include({ loggedIn: false, bound: false });
+  });
+
   it('the machine of bindings knows no way back', () => {
     expect(nextBindingState('bound', 'refreshed')).to.equal('bound');
     expect(nextBindingState('bound', 'revoked')).to.equal('ended');
