@@ -42,7 +42,7 @@ export interface HostOptions {
 
 const PEER_WAIT = 60_000;
 
-/** Whom an actor must be able to reach before it can play its part, and at which of their endpoints. */
+/** Whom an actor must know before it can play its part, and which of their endpoints it must reach. */
 const NEEDS: Readonly<Record<ActorKind, Partial<Record<ActorKind, readonly string[]>>>> = {
   'access-network': { 'sip-core': ['wss'] },
   'sip-core': { 'mcptt-as': ['sip2'] },
@@ -51,6 +51,9 @@ const NEEDS: Readonly<Record<ActorKind, Partial<Record<ActorKind, readonly strin
   kms: { idm: ['https'], 'mcptt-as': ['https'] },
   ue: { 'access-network': ['lte'], 'sip-core': ['wss'], idm: ['https'], kms: ['https'] },
 };
+
+/** The access network only tells UEs where the SIP core is: an address is all it needs, and the core may not be reachable from it. */
+const ONLY_TELLS: ActorKind = 'access-network';
 
 /** Starts the actor; it listens when this resolves, and is `ready` once its peers answer. */
 export async function hostActor(options: HostOptions): Promise<HostedActor> {
@@ -152,28 +155,36 @@ async function meetPeers(
 ): Promise<Peers> {
   const needs = NEEDS[own.kind];
   const wanted = Object.entries(topology.actors).filter(([, actor]) => needs[actor.kind] !== undefined);
+  const missing = new Set(wanted.map(([peer]) => peer));
   const end = Date.now() + waitMs;
   for (;;) {
-    const answers = await Promise.all(
-      wanted.map(async ([peer, actor]) => {
-        const taken = await Promise.all(
-          needs[actor.kind]!.map((endpoint) => takesConnections(actor.endpoints[endpoint]!)),
-        );
-        return taken.every(Boolean) ? undefined : peer;
-      }),
+    await Promise.all(
+      wanted
+        .filter(([peer]) => missing.has(peer))
+        .map(async ([peer, actor]) => {
+          const needed = needs[actor.kind]!.map((endpoint) => actor.endpoints[endpoint]!);
+          const found = await Promise.all(needed.map(own.kind === ONLY_TELLS ? isKnown : takesConnections));
+          if (found.every(Boolean)) missing.delete(peer);
+        }),
     );
-    const missing = answers.filter((peer) => peer !== undefined);
-    tell(missing);
-    if (missing.length === 0)
+    tell([...missing]);
+    if (missing.size === 0)
       return peersOf(
         topology,
         wanted.map(([peer]) => peer),
       );
-    if (signal.aborted) throw new PeerMissing(`${name} was stopped while it waited for ${missing.join(', ')}`);
-    if (Date.now() > end) throw new PeerMissing(`${name} waited ${waitMs} ms for ${missing.join(', ')}: not reachable`);
+    const names = [...missing].join(', ');
+    if (signal.aborted) throw new PeerMissing(`${name} was stopped while it waited for ${names}`);
+    if (Date.now() > end) throw new PeerMissing(`${name} waited ${waitMs} ms for ${names}: not reachable`);
     await setTimeout(PROBE_EVERY, undefined, { signal }).catch(() => {});
   }
 }
+
+const isKnown = (at: string): Promise<boolean> =>
+  numeric(hostPort(at).host).then(
+    () => true,
+    () => false,
+  );
 
 async function takesConnections(at: string): Promise<boolean> {
   const { host, port } = hostPort(at);

@@ -1,7 +1,7 @@
 /** Lays down a topology folder (see topology.ts): everything that must be the same for all actors and made only once. */
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { createServer, isIP } from 'node:net';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
@@ -27,7 +27,7 @@ export async function initFolder(
     mode = 0o644,
   ): Promise<void> => {
     if (existsSync(path)) return;
-    await writeFile(path, await content(), { mode });
+    await writeWhole(path, await content(), mode);
     made.push(what);
   };
   await once(join(publicFolder, 'topology.yaml'), 'topology.yaml', async () =>
@@ -41,24 +41,27 @@ export async function initFolder(
   for (const [name, actor] of [...Object.entries(actors), ['runner', undefined] as const]) {
     const own = join(folder, name);
     await mkdir(join(own, 'state'), { recursive: true, mode: 0o700 });
+    if (actor?.drachtio !== undefined) {
+      const secret = (): string => randomBytes(24).toString('hex');
+      await once(join(own, 'drachtio-secret'), `drachtio secret of ${name}`, secret, 0o600);
+    }
     if (existsSync(join(own, 'tls.key'))) continue;
     const identity = await ca.issue(
       actor === undefined
         ? { commonName: name, uri: [RUNNER_URI] }
         : withHosts(identityOf(name, actor.kind, network), actor),
     );
-    await writeFile(join(own, 'tls.crt'), identity.certificate);
-    await writeFile(join(own, 'tls.key'), identity.privateKey, { mode: 0o600 });
+    await writeWhole(join(own, 'tls.crt'), identity.certificate, 0o644);
+    await writeWhole(join(own, 'tls.key'), identity.privateKey, 0o600);
     made.push(`certificate of ${name}`);
-    if (actor?.drachtio !== undefined)
-      await once(
-        join(own, 'drachtio-secret'),
-        `drachtio secret of ${name}`,
-        () => randomBytes(24).toString('hex'),
-        0o600,
-      );
   }
   return made;
+}
+
+/** Actors wait for these files: none of them is ever seen half written. */
+async function writeWhole(path: string, content: string, mode: number): Promise<void> {
+  await writeFile(`${path}.part`, content, { mode });
+  await rename(`${path}.part`, path);
 }
 
 /** The identity with the host names under which peers reach the actor. */
@@ -68,7 +71,8 @@ function withHosts(identity: IdentityRequest, actor: TopologyActor): IdentityReq
 }
 
 async function testCa(folder: string, made: string[]): Promise<TestCa> {
-  if (existsSync(folder)) return loadTestCa(folder);
+  // The folder itself may be an empty volume.
+  if (existsSync(join(folder, 'ca.crt'))) return loadTestCa(folder);
   const ca = await createTestCa();
   await ca.save(folder);
   made.push('test CA');

@@ -143,7 +143,15 @@ async function make(
     }
     case 'kms': {
       const { createKms } = await import('../../actors/kms/index.ts');
-      return createKms({ kmsUri: network.kmsUri, mcpttServerId: network.mcpttServerId, port: port('https') }, context);
+      return createKms(
+        {
+          kmsUri: network.kmsUri,
+          mcpttServerId: network.mcpttServerId,
+          port: port('https'),
+          ...(place.publicHost === undefined ? {} : { publicHost: place.publicHost }),
+        },
+        context,
+      );
     }
     case 'ue': {
       const { createUe } = await import('../../actors/ue/index.ts');

@@ -90,16 +90,19 @@ export function loadTls(folder: string, name: string): TlsIdentity {
   }
 }
 
-/** The endpoints of the named actors in the form that a peer uses; SIP stacks do not ask the DNS, so SIP hosts are numeric. */
+/**
+ * The endpoints of the named actors in the form that a peer uses; SIP stacks do not ask the DNS, so SIP hosts are numeric.
+ * Endpoints on networks that this machine is not on, and whose host it therefore does not know, are left out.
+ */
 export async function peersOf(topology: Topology, names: readonly string[]): Promise<Peers> {
   const peers: Partial<Record<ActorKind, Endpoints>> = {};
   for (const name of names) {
     const { kind, endpoints } = topology.actors[name]!;
-    const usable = await Promise.all(
+    const urls = await Promise.allSettled(
       Object.entries(endpoints).map(async ([key, at]) => [key, await endpointUrl(key, at)] as const),
     );
     peers[kind] = {
-      ...Object.fromEntries(usable),
+      ...Object.fromEntries(urls.flatMap((url) => (url.status === 'fulfilled' ? [url.value] : []))),
       ...(kind === 'idm' ? { issuer: `https://${endpoints.https}` } : {}),
     };
   }

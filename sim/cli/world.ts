@@ -98,7 +98,9 @@ async function inThisProcess(options: WorldOptions): Promise<OpenWorld> {
 
 async function elsewhere(options: WorldOptions, folder: string): Promise<OpenWorld> {
   const topology = await answered(`init has not made ${folder}`, options.waitMs ?? 0, () => loadTopology(folder));
-  const tls = loadTls(folder, 'runner');
+  const tls = await answered('init has made no certificate for the runner', options.waitMs ?? 0, () =>
+    loadTls(folder, 'runner'),
+  );
   const controls = new Map<string, RemoteControl>();
   const close = async (): Promise<void> => {
     await Promise.allSettled([...controls.values()].map((control) => control.close()));

@@ -4,7 +4,7 @@ import { UsageError } from '../usage-error.ts';
 
 interface CekRow {
   readonly keyId: string;
-  readonly userUri: string;
+  readonly user: string;
   readonly clientId: string;
   readonly sipSession: string;
   readonly state: string;
@@ -33,7 +33,7 @@ export function cekCommand(): Command {
       if (options.json) process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);
       else if (rows.length === 0) process.stdout.write('the KMS keeps no CEK\n');
       for (const row of options.json ? [] : rows)
-        process.stdout.write(`${row.keyId}  ${row.state.padEnd(12)}  ${row.userUri}  ${row.sipSession}\n`);
+        process.stdout.write(`${row.keyId}  ${row.state.padEnd(12)}  ${row.user}  ${row.sipSession}\n`);
     });
   for (const [verb, what] of [
     ['rotate', 'Makes a new CEK and pushes it to both ends.'],

@@ -4,6 +4,7 @@ interface InitOptions {
   readonly folder: string;
   readonly topology: 'loopback' | 'containers';
   readonly drachtio?: true;
+  readonly stay?: true;
 }
 
 export function initCommand(): Command {
@@ -23,6 +24,10 @@ export function initCommand(): Command {
         'containers: a drachtio-server for each SIP application instead of the embedded engine',
       ).env('MCPTT_TESTBED_DRACHTIO'),
     )
+    .option(
+      '--stay',
+      'then wait for SIGTERM: `compose up --exit-code-from` ends all services when the first one ends, and this must not be it',
+    )
     .action(async (options: InitOptions) => {
       const { initFolder } = await import('../init-folder.ts');
       const made = await initFolder(options.folder, options.topology, options.drachtio === true);
@@ -31,5 +36,8 @@ export function initCommand(): Command {
           ? `${options.folder}: complete, nothing to make\n`
           : `${options.folder}: made ${made.join(', ')}\n`,
       );
+      if (options.stay !== true) return;
+      const { untilToldToStop } = await import('../until-told.ts');
+      await untilToldToStop();
     });
 }
