@@ -1,6 +1,22 @@
 /** The catalogue, in the order in which `list` and `run all` take it. */
 import type { Scenario } from '../sim/scenario/scenario.ts';
 import { figure } from './figure-7.x.2-1.ts';
+import { life1ConnectionLost } from './life-1-connection-lost.ts';
+import { life1Deregistration } from './life-1-deregistration.ts';
+import { life1LogOff } from './life-1-log-off.ts';
+import { life1NetworkDeregistration } from './life-1-network-deregistration.ts';
+import { life1OperatorRevokes } from './life-1-operator-revokes.ts';
+import { life1RegistrationExpires } from './life-1-registration-expires.ts';
+import { life1TokenExpiry } from './life-1-token-expiry.ts';
+import { life2Age } from './life-2-age.ts';
+import { life2Messages } from './life-2-messages.ts';
+import { life2Operator } from './life-2-operator.ts';
+import { life2TwoUpdates } from './life-2-two-updates.ts';
+import { life3 } from './life-3.ts';
+import { life4EventStream } from './life-4-event-stream.ts';
+import { life4ServerAsks } from './life-4-server-asks.ts';
+import { life4ServerRestarts } from './life-4-server-restarts.ts';
+import { life4UeRestarts } from './life-4-ue-restarts.ts';
 import { multi1AtOnce } from './multi-1-at-once.ts';
 import { multi1ForeignToken } from './multi-1-foreign-token.ts';
 import { multi1InTurn } from './multi-1-in-turn.ts';
@@ -11,11 +27,27 @@ import { step2S } from './step-2s.ts';
 
 export const scenarios: readonly Scenario[] = [
   figure,
-  pol1Off,
-  pol1On,
-  multi1InTurn,
-  multi1AtOnce,
-  multi1ForeignToken,
   step1N,
   step2S,
+  pol1Off,
+  pol1On,
+  multi1AtOnce,
+  multi1ForeignToken,
+  multi1InTurn,
+  life1ConnectionLost,
+  life1Deregistration,
+  life1LogOff,
+  life1NetworkDeregistration,
+  life1OperatorRevokes,
+  life1RegistrationExpires,
+  life1TokenExpiry,
+  life2Age,
+  life2Messages,
+  life2Operator,
+  life2TwoUpdates,
+  life3,
+  life4EventStream,
+  life4ServerAsks,
+  life4ServerRestarts,
+  life4UeRestarts,
 ];

@@ -45,6 +45,6 @@ export async function refusedByKms(
 ): Promise<Refused> {
   const refusal = await refused(what, doing);
   expect(refusal.detail.httpStatus, `HTTP status of the answer to ${what} (${refusal.message})`).to.equal(httpStatus);
-  t.show(what, `${httpStatus}, KmsError ${String(refusal.detail.errorCode)}`);
+  t.show(what, `${httpStatus}, KmsError ${JSON.stringify(refusal.detail.errorCode)}`);
   return refusal;
 }

@@ -1,0 +1,26 @@
+import type { Scenario } from '../sim/scenario/scenario.ts';
+import { bringUp, withUes } from './steps/bring-up.ts';
+import { ends, oldKeyIdIsRefused } from './steps/life-1.ts';
+
+/**
+ * LIFE-1 (pCR 7.x.3): the SIP session is torn down by the UE.
+ *
+ * ```
+ * UE                     SIP core               MCPTT server               KMS
+ *  ├── REGISTER, expires=0 ─▶├── REGISTER, Expires 0 ─▶│ key ends             │
+ *  │ key ends                │                         ├── CekEnd ───────────▶│ key ends
+ * ```
+ */
+export const life1Deregistration: Scenario = {
+  id: 'life-1-deregistration',
+  title: 'The UE de-registers: the CEK of its SIP session ends everywhere',
+  requirements: ['LIFE-1'],
+  actors: withUes('ue'),
+  steps: [
+    bringUp('bound'),
+    ends('The UE de-registers, and its CEK ends at UE, server and KMS', /deregistered/, async (t) => {
+      await t.actor('ue').do('deregister');
+    }),
+    oldKeyIdIsRefused,
+  ],
+};

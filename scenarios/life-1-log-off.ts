@@ -1,0 +1,61 @@
+import { expect } from 'chai';
+import type { Scenario, StepContext } from '../sim/scenario/scenario.ts';
+import { client } from './checks/keys.ts';
+import { header, startLine } from './checks/sip.ts';
+import { bringUp, withUes } from './steps/bring-up.ts';
+import { ends, oldKeyIdIsRefused } from './steps/life-1.ts';
+
+const logins = async (t: StepContext): Promise<number> =>
+  (await t.actor('idm').read<{ user: string }[]>('sessions')).filter(({ user }) => user === 'alice').length;
+
+/**
+ * LIFE-1 (pCR 7.x.3): the user logs off (TS 24.379 7.2.1A, RFC 7009).
+ *
+ * ```
+ * UE                                     MCPTT server            IdM            KMS
+ *  ├── PUBLISH, Expires 0, under the CEK ───▶│ binding, key end     │              │
+ *  │                                         ├── CekEnd ───────────────────────────▶│
+ *  ├── CekEnd ─────────────────────────────────────────────────────────────────────▶│ key ends
+ *  ├── POST revocation ────────────────────────────────────────────▶│ tokens end    │
+ * ```
+ */
+export const life1LogOff: Scenario = {
+  id: 'life-1-log-off',
+  title: 'The user logs off: PUBLISH with Expires 0, token revocation, and the CEK ends everywhere',
+  requirements: ['LIFE-1'],
+  actors: withUes('ue'),
+  steps: [
+    bringUp('bound'),
+    ends('The user logs off, and the CEK ends at UE, server and KMS', /logged-off/, async (t) => {
+      const before = await logins(t);
+      await t.actor('ue').do('logOff', { user: 'alice' });
+      const publish = await t.expect('the PUBLISH', {
+        interface: 'SIP-1',
+        actor: 'ue',
+        direction: 'sent',
+        method: 'PUBLISH',
+      });
+      expect(header(publish, 'Expires'), 'Expires').to.equal('0');
+      expect(header(publish, 'Content-Type', 'c'), 'body').to.match(/pkcs7-mime/);
+      await t.expect('its 200', {
+        interface: 'SIP-1',
+        actor: 'ue',
+        direction: 'received',
+        method: 'PUBLISH',
+        status: 200,
+      });
+      await t.expect('the revocation at the IdM', {
+        interface: 'CSC-1',
+        actor: 'ue',
+        direction: 'sent',
+        method: 'POST',
+        where: (r) => startLine(r).includes('/revocation'),
+      });
+      const after = await client(t, 'alice');
+
+      expect(after.loggedIn, 'logged in').to.equal(false);
+      expect(await logins(t), 'logins of alice at the IdM').to.equal(before - 1);
+    }),
+    oldKeyIdIsRefused,
+  ],
+};

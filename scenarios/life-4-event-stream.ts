@@ -1,0 +1,64 @@
+import { expect } from 'chai';
+import type { Scenario } from '../sim/scenario/scenario.ts';
+import { mcpttId, sharedKey } from './checks/keys.ts';
+import { header } from './checks/sip.ts';
+import { bringUp, withUes } from './steps/bring-up.ts';
+import { replaced } from './steps/life-2.ts';
+
+/**
+ * LIFE-2 (pCR 7.x.3): the client's event stream is lost while the KMS changes the key; it resumes and has missed nothing.
+ *
+ * ```
+ * UE                                   KMS                    MCPTT server
+ *  │◀── event stream ──────────────────┤                        │
+ *  ├──╳ lost                           ├── push: new CEK ──────▶│
+ *  ├── GET events, Last-Event-ID: n ──▶│                        │
+ *  │◀── event n+1: new CEK ────────────┤                        │
+ * ```
+ */
+export const life4EventStream: Scenario = {
+  id: 'life-4-event-stream',
+  title: 'A lost event stream resumes with Last-Event-ID and has missed nothing',
+  requirements: ['LIFE-2', 'INT-2'],
+  actors: withUes('ue'),
+  steps: [
+    bringUp('bound'),
+    {
+      number: '5',
+      title: 'The key changes while the stream is down; the UE comes back with Last-Event-ID and learns the new key',
+      clause: 'pCR 7.x.3',
+      responsible: 'kms',
+      guard: 15_000,
+      run: async (t) => {
+        const event = { interface: 'HTTP-1', actor: 'ue', direction: 'received' } as const;
+        await t.expect(
+          'the first event',
+          { ...event, where: (r) => /^id: \d+\nevent: cek\n/.test(text(r.bytes)) },
+          { span: 'all' },
+        );
+        const old = await sharedKey(t, 'alice');
+        await t.actor('ue').do('dropEvents', { user: 'alice' });
+        await t.actor('kms').do('cekRotate', { user: mcpttId('alice') });
+        const now = await replaced(t, old);
+        const again = await t.expect('the stream opened again', {
+          interface: 'HTTP-1',
+          actor: 'ue',
+          direction: 'sent',
+          method: 'GET',
+          where: (r) => text(r.bytes).includes('/keymanagement/cek/v1/events'),
+        });
+        const last = Number(header(again, 'Last-Event-ID'));
+        const missed = await t.expect('the event that was missed', {
+          ...event,
+          where: (r) => /\nevent: cek\n/.test(text(r.bytes)),
+        });
+        const id = Number(/^id: (\d+)/.exec(text(t.about(missed).bytes))?.[1]);
+        expect(id, 'id of the event after the last one').to.be.greaterThan(last);
+        t.show('Resumed', `Last-Event-ID ${last}, then event ${id} with ${now.keyId}`);
+        await t.actor('ue').do('publish', { user: 'alice' });
+      },
+    },
+  ],
+};
+
+const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');

@@ -1,0 +1,59 @@
+import { expect } from 'chai';
+import type { Scenario } from '../sim/scenario/scenario.ts';
+import { bindings, mcpttId, serverKeys, sharedKey } from './checks/keys.ts';
+import { bringUp, withUes } from './steps/bring-up.ts';
+
+/**
+ * LIFE-4 (pCR 7.x.3): a server that restarted asks the KMS for the CEKs of its sessions and goes on.
+ *
+ * ```
+ * UE A, UE B                 KMS                           MCPTT server
+ *  │                          │                               ╳ restarts, all keys forgotten
+ *  │                          │◀──── CekRequest* (sessions) ──┤
+ *  │                          ├──── Cek* ────────────────────▶│
+ *  ├── MESSAGE under the same keys ··························▶│ goes on
+ * ```
+ */
+export const life4ServerRestarts: Scenario = {
+  id: 'life-4-server-restarts',
+  title: 'The MCPTT server restarts, fetches the CEKs of its sessions and goes on',
+  requirements: ['LIFE-4', 'INT-2'],
+  actors: withUes('ue', 'ue-b'),
+  steps: [
+    bringUp('bound', { ue: ['alice'], 'ue-b': ['bob'] }),
+    {
+      number: '5',
+      title: 'The restarted server holds the same keys again, and messages go on under them',
+      clause: 'pCR 7.x.3',
+      responsible: 'mcptt-as',
+      guard: 15_000,
+      run: async (t) => {
+        const [a, b] = [await sharedKey(t, 'alice'), await sharedKey(t, 'bob', 'ue-b')];
+        const { keyIds } = await t.actor('mcptt-as').do<{ keyIds: string[] }>('restart');
+        expect(keyIds, 'Key IDs that the server fetched').to.include.members([a.keyId, b.keyId]);
+        const request = await t.expect('the request for the CEKs of its sessions', {
+          interface: 'HTTP-1',
+          actor: 'mcptt-as',
+          direction: 'sent',
+          method: 'POST',
+          where: (r) => Buffer.from(r.bytes).includes('/keymanagement/cek/v1/sessions'),
+        });
+        t.about(request);
+        expect(await sharedKey(t, 'alice'), 'alice’s key').to.deep.equal(a);
+        expect(await sharedKey(t, 'bob', 'ue-b'), 'bob’s key').to.deep.equal(b);
+        expect((await serverKeys(t)).length, 'keys at the server').to.be.at.least(2);
+        await t.actor('ue').do('sendMessage', { user: 'alice', to: mcpttId('bob'), text: 'still there?' });
+        await t.actor('ue-b').do('sendMessage', { user: 'bob', to: mcpttId('alice'), text: 'still here' });
+        const inbox = await t.actor('ue').read<{ text: string }[]>('messages', { user: 'alice' });
+        expect(
+          inbox.map(({ text }) => text),
+          'alice’s messages',
+        ).to.deep.equal(['still here']);
+        expect(
+          (await bindings(t)).map((x) => x.mcpttId),
+          'bindings',
+        ).to.have.members([mcpttId('alice'), mcpttId('bob')]);
+      },
+    },
+  ],
+};

@@ -1,0 +1,47 @@
+import { expect } from 'chai';
+import type { Scenario } from '../sim/scenario/scenario.ts';
+import { bindings, expectForgotten, expectRetired, mcpttId, sharedKey, sipSession } from './checks/keys.ts';
+import { bringUp, reach, withUes } from './steps/bring-up.ts';
+
+/**
+ * LIFE-4, LIFE-1 (pCR 7.x.3): a UE that restarted starts over, and its old CEK is ended.
+ *
+ * ```
+ * UE                         SIP core, MCPTT server        KMS
+ *  ╳ restarts                 │                             │
+ *  ├── steps 0 to 3b ─────────┼─── new SIP session ────────▶│ the old session's CEK ends, another is made
+ *  ├── step 4 ───────────────▶│ old Key ID: retired         │
+ * ```
+ */
+export const life4UeRestarts: Scenario = {
+  id: 'life-4-ue-restarts',
+  title: 'A UE restarts and starts over: another SIP session, another CEK, and the old one is ended',
+  requirements: ['LIFE-4', 'LIFE-1', 'INT-1'],
+  actors: withUes('ue'),
+  steps: [
+    bringUp('bound'),
+    {
+      number: '5',
+      title: 'After its restart the UE gets another CEK, and the old one has ended at server and KMS',
+      clause: 'pCR 7.x.3',
+      responsible: 'kms',
+      guard: 20_000,
+      run: async (t) => {
+        const [old, session] = [await sharedKey(t, 'alice'), await sipSession(t)];
+        await t.actor('ue').do('restart');
+        await reach(t, 'bound');
+        const now = await sharedKey(t, 'alice');
+        expect(now.keyId, 'Key ID').not.to.equal(old.keyId);
+        expect(now.cekFingerprint, 'key').not.to.equal(old.cekFingerprint);
+        await expectForgotten(t, old.keyId);
+        await expectRetired(t, old.keyId);
+        const bound = (await bindings(t)).filter((binding) => binding.mcpttId === mcpttId('alice'));
+        expect(
+          bound.map((binding) => binding.sipSession),
+          'sessions alice is bound to',
+        ).to.deep.equal([await sipSession(t)]);
+        expect(bound[0]!.sipSession, 'SIP session').not.to.equal(session);
+      },
+    },
+  ],
+};

@@ -1,0 +1,54 @@
+/** LIFE-1 (pCR 7.x.3): the steps that the scenarios about the end of a CEK share. */
+import type { Step, StepContext } from '../../sim/scenario/scenario.ts';
+import { bindings, client, expectForgotten, expectRetired, kmsKeys, mcpttId, sharedKey } from '../checks/keys.ts';
+import { register } from './bring-up.ts';
+
+/**
+ * Ends alice's CEK by `end`, and expects UE, server and KMS to have forgotten it, and her binding to be gone.
+ * @param end whatever ends it
+ */
+export const ends = (
+  title: string,
+  reason: RegExp,
+  end: (t: StepContext, keyId: string) => Promise<void>,
+  responsible: Step['responsible'] = 'mcptt-as',
+  /** False where the UE hears of it only with the answer to its next request. */
+  ueKnows = true,
+): Step => ({
+  number: '5',
+  title,
+  clause: 'pCR 7.x.3',
+  responsible,
+  guard: 20_000,
+  run: async (t) => {
+    const { keyId } = await sharedKey(t, 'alice');
+    await end(t, keyId);
+    await expectForgotten(t, keyId, { reason });
+    await t.until('the binding is gone', async () =>
+      (await bindings(t)).every((binding) => binding.mcpttId !== mcpttId('alice')),
+    );
+    if (ueKnows) await t.until('the UE knows that it is bound no more', async () => !(await client(t, 'alice')).bound);
+  },
+});
+
+/** Her next life: with another key; the old Key ID is refused as retired. */
+export const oldKeyIdIsRefused: Step = {
+  number: '6',
+  title: 'A new CEK has another Key ID, and the old one is refused as retired',
+  clause: 'pCR 7.x.3',
+  responsible: 'mcptt-as',
+  guard: 20_000,
+  run: async (t) => {
+    const ended = (await kmsKeys(t)).filter(({ user, state }) => user === mcpttId('alice') && state === 'ended').at(-1);
+    const ue = t.actor('ue');
+    await t.precondition('alice comes again', async () => {
+      await t.actor('kms').do('setPolicy', { deniedMcpttIds: [] });
+      await ue.do('attach');
+      await register(t);
+      await ue.do('logIn', { user: 'alice' });
+      await ue.do('requestKey', { user: 'alice' });
+    });
+    await expectRetired(t, ended!.keyId);
+    await ue.do('publish', { user: 'alice' });
+  },
+};
