@@ -88,6 +88,7 @@ export class Calls implements UasDialogs, UacDialogs, TimerOwner {
 
   successSent(incoming: IncomingRequest, dialog: Dialog, response: SipMessage): void {
     const octets = response.serialise();
+    dialog.holdForATurn(this.#core.afterTurn);
     dialog.unacknowledged?.stop();
     dialog.unacknowledged = new Unacknowledged(this.#core.wheel, {
       sequence: incoming.request.cseq!.number,

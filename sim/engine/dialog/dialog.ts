@@ -1,4 +1,5 @@
 import type { AppConnection } from '../control/connection.ts';
+import type { AfterTurn } from '../core/after-turn.ts';
 import { type Address, parseUri, type SipMessage, type SipUri } from '../message/index.ts';
 import type { Timer } from '../timers.ts';
 import type { Flow } from '../transport/index.ts';
@@ -93,6 +94,20 @@ export class Dialog {
 
   get state(): DialogState {
     return this.#state;
+  }
+
+  /**
+   * Holds the dialog's frames back for a turn: an application that learns by a promise that its 2xx went out must be able to
+   * listen before the ACK, or a BYE at its heels, arrives.
+   */
+  holdForATurn(afterTurn: AfterTurn): void {
+    const held: (() => void)[] = [];
+    const deliver: Deliver = (frame) => void held.push(frame);
+    this.deliver = deliver;
+    afterTurn.run(() => {
+      for (const frame of held) frame();
+      this.stopHolding(deliver);
+    });
   }
 
   /** The frames that `deliver` held back have left. */

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { Bench } from './support/bench.ts';
 import { fresh, type Peer, requestText, responseText } from './support/peer.ts';
-import { connectSrf, newSrf, type Srf, type SrfDialog, type SrfRequest } from './support/srf.ts';
+import { connectSrf, newSrf, type Srf, type SrfDialog, type SrfRequest, type SrfResponse } from './support/srf.ts';
 import { settle, until } from './support/wait.ts';
 
 const SDP = 'v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n';
@@ -71,6 +71,28 @@ describe('sim/engine: dialogs of an unmodified drachtio-srf', () => {
     await peer.response(200, 'BYE');
     await until('the destroy event', () => heard.includes('destroy'));
     expect(bench.engine.figures.dialogs).to.equal(0);
+  });
+
+  it('UAS: an application that awaits createUAS hears the BYE that comes at the heels of the ACK', async () => {
+    const heard: string[] = [];
+    srf.invite((req, res) => {
+      void answer(req, res);
+    });
+    const answer = async (req: SrfRequest, res: SrfResponse) => {
+      const dialog = await srf.createUAS(req, res, { localSdp: SDP });
+      dialog.on('destroy', () => heard.push('destroy'));
+    };
+    await connected(1);
+    for (let i = 0; i < 10; i++) {
+      heard.length = 0;
+      const call = { callId: fresh('c'), from: '<sip:alice@example.com>;tag=a' };
+      peer.send(requestText(peer, { ...call, method: 'INVITE' }));
+      const inDialog = { ...call, to: (await peer.response(200, 'INVITE')).get('to')! };
+      peer.send(requestText(peer, { ...inDialog, method: 'ACK' }));
+      peer.send(requestText(peer, { ...inDialog, method: 'BYE', cseq: 2 }));
+      await until('the destroy event', () => heard.length === 1);
+      await peer.response(200, 'BYE');
+    }
   });
 
   it('UAC: INVITE with 180 and 200, ACK, re-INVITE, BYE', async () => {

@@ -1,12 +1,13 @@
 import { expect } from 'chai';
 import type { AppConnection } from '../../../../sim/engine/control/connection.ts';
+import { AfterTurn } from '../../../../sim/engine/core/after-turn.ts';
 import { Dialog } from '../../../../sim/engine/dialog/dialog.ts';
 import { buildRequest, buildResponse } from '../../../../sim/engine/message/index.ts';
 import type { Flow } from '../../../../sim/engine/transport/index.ts';
 import type { RawApp } from '../support/app.ts';
 import { Bench } from '../support/bench.ts';
 import { fresh, type Peer, requestText, responseText } from '../support/peer.ts';
-import { settle } from '../support/wait.ts';
+import { settle, until } from '../support/wait.ts';
 
 describe('sim/engine: dialog state (RFC 3261 12)', () => {
   const dialog = () =>
@@ -58,6 +59,18 @@ describe('sim/engine: dialog state (RFC 3261 12)', () => {
       flow,
     );
     expect(d.routing()).to.deep.include({ requestUri: 'sip:strict', routes: ['<sip:loose;lr>', '<sip:x@y>'] });
+  });
+
+  it('frames wait for a turn behind our 2xx, and keep their order (contract, section 6)', async () => {
+    const d = dialog();
+    const heard: string[] = [];
+    d.holdForATurn(new AfterTurn());
+    d.deliver(() => heard.push('ACK'));
+    d.deliver(() => heard.push('BYE'));
+    expect(heard).to.deep.equal([]);
+    await until('the frames', () => heard.length === 2);
+    d.deliver(() => heard.push('at once'));
+    expect(heard).to.deep.equal(['ACK', 'BYE', 'at once']);
   });
 
   it('the route set is fixed once the dialog is confirmed; the target is refreshed', () => {
