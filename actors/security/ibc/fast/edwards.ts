@@ -111,6 +111,18 @@ export class Edwards {
     m.pick(T, first.zt, 1, second.zt, 1);
   }
 
+  /** The machine's accumulators become (point, neutral point), the point of E in the lanes of `affine`. */
+  accumulateOne(affine: number): void {
+    const m = this.#machine;
+    const { one, zero, point } = m.layout;
+    const [X, Y, Z, T] = point;
+    this.enter({ xy: X, zt: Z }, affine);
+    m.pick(Y, X, 1, one, 1);
+    m.pick(X, X, 0, zero, 1);
+    m.pick(T, Z, 1, zero, 1);
+    m.pick(Z, Z, 0, one, 1);
+  }
+
   /** The machine's accumulators become the neutral point (0 : 1 : 1 : 0). */
   clear(): void {
     const m = this.#machine;

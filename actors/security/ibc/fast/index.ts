@@ -42,14 +42,8 @@ export class FastArithmetic implements SakkeArithmetic {
   }
 
   mulBase(k: Uint8Array): Uint8Array {
-    return this.#operation((m) => {
-      const table = this.#tableOfP();
-      const { digits } = m.layout;
-      writeDigits(m.octets.subarray(digits, digits + DIGITS), scalar(k));
-      // blocks of even number in lane 0, of odd number in lane 1
-      const block = ENTRIES * 3 * m.single;
-      this.#edwards.clear();
-      m.run.pointComb(table, table + block, digits, digits + 1, BLOCKS_OF_COMB / 2, 2 * block, 2);
+    return this.#operation(() => {
+      this.#multiplyBase(k);
       return this.#sumOfLanes();
     });
   }
@@ -85,21 +79,30 @@ export class FastArithmetic implements SakkeArithmetic {
     return this.#operation((m) => {
       this.#enterOrThrow(zT);
       const address = buildPointComb(m, this.#edwards, this.#affine);
-      return new FastTable(m, address, pointCombOctets(m.radix));
+      return new FastTable(m, address, pointCombOctets(m.radix), zT.slice());
     });
   }
 
   encapsulationPoint(kms: KmsTable, b: Uint8Array, r: Uint8Array): Uint8Array {
     return this.#operation((m) => {
-      const table = FastTable.addressOf(kms, m);
-      const base = this.#tableOfP();
-      const { digits } = m.layout;
+      const { address, point } = FastTable.of(kms, m);
+      const base = this.#tableOfP(); // before registers are in use: it may have to be built
       const k = scalar(r);
+      if (k === 1n && point !== undefined) {
+        // [b]P + Z_T, as validating an RSK needs it: one comb, and Z_T as the affine point that it is
+        this.#enterOrThrow(point);
+        this.#edwards.accumulateOne(this.#affine);
+        this.#edwards.addend(false);
+        this.#multiplyBase(b);
+        m.run.addPoint(this.#edwards.niels);
+        return this.#sumOfLanes();
+      }
+      const { digits } = m.layout;
       writeDigits(m.octets.subarray(digits, digits + DIGITS), (k * scalar(b)) % SAKKE_Q);
       writeDigits(m.octets.subarray(digits + DIGITS, digits + 2 * DIGITS), k);
       const block = ENTRIES * 3 * m.single;
       this.#edwards.clear();
-      m.run.pointComb(base, table, digits, digits + DIGITS, BLOCKS_OF_COMB, block, 1);
+      m.run.pointComb(base, address, digits, digits + DIGITS, BLOCKS_OF_COMB, block, 1);
       return this.#sumOfLanes();
     });
   }
@@ -116,7 +119,7 @@ export class FastArithmetic implements SakkeArithmetic {
 
   pairPrepared(rsk: PairingTable, point: Uint8Array): Uint8Array {
     return this.#operation((m) => {
-      const table = FastTable.addressOf(rsk, m);
+      const { address: table } = FastTable.of(rsk, m);
       this.#enterOrThrow(point);
       const [inverse, ratio, square, cube, x] = m.layout.powers;
       m.pick(inverse, this.#affine, 1, this.#affine, 1);
@@ -147,6 +150,17 @@ export class FastArithmetic implements SakkeArithmetic {
     } finally {
       this.#machine.wipe();
     }
+  }
+
+  /** The sum of the accumulators' lanes becomes [k]P: blocks of even number in lane 0, of odd number in lane 1. */
+  #multiplyBase(k: Uint8Array): void {
+    const m = this.#machine;
+    const table = this.#tableOfP();
+    const { digits } = m.layout;
+    writeDigits(m.octets.subarray(digits, digits + DIGITS), scalar(k));
+    const block = ENTRIES * 3 * m.single;
+    this.#edwards.clear();
+    m.run.pointComb(table, table + block, digits, digits + 1, BLOCKS_OF_COMB / 2, 2 * block, 2);
   }
 
   #tableOfP(): number {
@@ -217,24 +231,26 @@ export class FastArithmetic implements SakkeArithmetic {
   }
 }
 
-/** A table on the heap of one machine. */
+/** A table on the heap of one machine; with the point it belongs to, when that is public. */
 class FastTable implements KmsTable, PairingTable {
   readonly #machine: Machine;
   readonly #octets: number;
+  readonly #point: Uint8Array | undefined;
   #address: number | undefined;
 
-  constructor(machine: Machine, address: number, octets: number) {
+  constructor(machine: Machine, address: number, octets: number, point?: Uint8Array) {
     this.#machine = machine;
     this.#address = address;
     this.#octets = octets;
+    this.#point = point;
   }
 
-  /** `disposed` when the table is another machine's or has been given back. */
-  static addressOf(table: KmsTable | PairingTable, machine: Machine): number {
+  /** Where a table stands; `disposed` when it is another machine's or has been given back. */
+  static of(table: KmsTable | PairingTable, machine: Machine): { address: number; point: Uint8Array | undefined } {
     if (!(table instanceof FastTable) || table.#machine !== machine || table.#address === undefined) {
       throw new IbcError('disposed', 'this table is not of this backend or has been disposed of');
     }
-    return table.#address;
+    return { address: table.#address, point: table.#point };
   }
 
   dispose(): void {

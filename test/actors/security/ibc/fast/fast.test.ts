@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { createBigintArithmetic } from '../../../../../actors/security/ibc/bigint/index.ts';
 import { IbcError } from '../../../../../actors/security/ibc/errors.ts';
 import { writeDigits } from '../../../../../actors/security/ibc/fast/combs.ts';
 import { EDWARDS_C, EDWARDS_S } from '../../../../../actors/security/ibc/fast/edwards.ts';
@@ -7,7 +8,7 @@ import { BLOCKS_OF_COMB, COLUMNS, DIGITS, layoutOf, TEETH } from '../../../../..
 import { compiledModules } from '../../../../../actors/security/ibc/fast/modules.ts';
 import { BLOCKS, LAST_DIGIT, nonAdjacentForm } from '../../../../../actors/security/ibc/fast/schedule.ts';
 import { WebAssembly } from '../../../../../actors/security/ibc/fast/webassembly.ts';
-import { toHex, toInteger } from '../../../../../actors/security/ibc/octets.ts';
+import { toHex, toInteger, toOctets } from '../../../../../actors/security/ibc/octets.ts';
 import { SAKKE_P, SAKKE_Q } from '../../../../../actors/security/ibc/parameters.ts';
 import { SeededRandom } from '../differential.ts';
 import { vector } from '../vectors.ts';
@@ -117,6 +118,23 @@ for (const { module, radix } of compiledModules()) {
       for (let count = 0; count < 3; count++) arithmetic.preparePairing(point).dispose();
       expect(memory.buffer.byteLength).to.equal(size);
       arithmetic.dispose();
+    });
+
+    it('[b]P + Z_T, also by the first call of an instance, for b = 0, and where it is O', () => {
+      const portable = createBigintArithmetic();
+      const [zT, zTPoint] = [rfc.hex('z_T'), rfc.hex('Z_T')];
+      const one = Uint8Array.of(0, 1);
+      for (const b of [Uint8Array.of(0), rfc.hex('b')]) {
+        const arithmetic = new FastArithmetic(module, radix);
+        const sum = toOctets((toInteger(b) + toInteger(zT)) % SAKKE_Q, 128);
+        const kms = arithmetic.prepareKms(zTPoint);
+        expect(toHex(arithmetic.encapsulationPoint(kms, b, one))).to.equal(toHex(portable.mulBase(sum)));
+        const opposite = toOctets(SAKKE_Q - toInteger(zT), 128);
+        expect(() => arithmetic.encapsulationPoint(kms, opposite, one))
+          .to.throw(IbcError)
+          .with.property('code', 'point-at-infinity');
+        arithmetic.dispose();
+      }
     });
 
     it('a table of another instance is refused', () => {
