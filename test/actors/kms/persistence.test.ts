@@ -102,6 +102,9 @@ describe('KMS: what outlives a process', () => {
     const store = openLibsqlStore(file, new Vault(secrets(1).storeKey));
     await store.insertCek(record, new Uint8Array(32).fill(9), {});
     await store.close();
+    for (const name of await readdir(folder)) {
+      expect((await readFile(join(folder, name))).includes(Buffer.alloc(32, 9)), `${name} has the CEK`).to.equal(false);
+    }
     const other = openLibsqlStore(file, new Vault(secrets(2).storeKey));
     const error = await other.cekOctets('f0000001').catch((caught: { code: string }) => caught);
     expect(error).to.have.property('code', 'KMS_STORE_KEY');
