@@ -2,9 +2,10 @@
  * What one MCPTT user is on this UE. Several live behind one registration (requirement MULTI-1).
  *
  *     logged-out ──logged-in──> logged-in ──bound──> bound ──┐ bound (settings refreshed)
- *         ▲                       │   ▲                │ ▲───┘
- *         │                       │   └────unbound─────┤   the SIP session ended, the key was revoked
- *         └──────logged-off───────┴────logged-off──────┘
+ *         ▲                     │  ▲  ▲                │ ▲───┘
+ *         │                     └──┘  └────unbound─────┤   the SIP session ended, the key was revoked, the server forgot
+ *         │                 logged-in └───logged-in────┤   new tokens: to be authorized anew
+ *         └──────logged-off───────┴─────logged-off─────┘
  *
  * Whether the user has a key is the key store's to say: a key may come before or after the registration (ORDER-1).
  */
@@ -16,7 +17,7 @@ export type ClientEvent = 'logged-in' | 'bound' | 'unbound' | 'logged-off';
 const NEXT: Readonly<Record<ClientState, Partial<Record<ClientEvent, ClientState>>>> = {
   'logged-out': { 'logged-in': 'logged-in' },
   'logged-in': { 'logged-in': 'logged-in', bound: 'bound', unbound: 'logged-in', 'logged-off': 'logged-out' },
-  bound: { 'logged-in': 'bound', bound: 'bound', unbound: 'logged-in', 'logged-off': 'logged-out' },
+  bound: { 'logged-in': 'logged-in', bound: 'bound', unbound: 'logged-in', 'logged-off': 'logged-out' },
 };
 
 /** The only place where a client changes its state. @throws UeError `UE_CLIENT_STATE` */

@@ -86,6 +86,7 @@ export class McpttClient {
   /** Takes the tokens of step 3a, and with them a way to the KMS. */
   async take(login: LoggedIn, kms: KmsPort): Promise<void> {
     this.#move('logged-in');
+    this.#binding = undefined;
     await this.#kms?.close();
     this.#login = login;
     this.#kms = kms;

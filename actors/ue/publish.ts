@@ -77,9 +77,17 @@ async function exchange(
   ];
   const body = await sealFor(client, innerEntity(info, deviations, context), deviations, context);
   const response = await context.send({ method: 'PUBLISH', requestUri: context.psi, headers, body, deviations });
+  if (response.status === 412 && client.binding !== undefined && expires > 0 && !namesEntityTag(deviations)) {
+    // RFC 3903 4.1: the server has forgotten the publication, so the client publishes anew, without an entity-tag.
+    client.unbind();
+    return exchange(client, info, expires, deviations, context);
+  }
   if (response.status >= 300) throw refusal('PUBLISH', response);
   return response;
 }
+
+const namesEntityTag = (deviations: readonly Deviation[]): boolean =>
+  deviations.some(({ at, path }) => at === 'sip' && path.toLowerCase() === 'sip-if-match');
 
 /** The default inner entity with the deviations at `mcptt-info`, `poc-settings` and the parts that `inner` removes. */
 function innerEntity(info: McpttInfo, deviations: readonly Deviation[], context: PublishContext): MimeEntity {

@@ -159,6 +159,20 @@ describe('life of bindings and CEKs (LIFE-1, LIFE-4)', () => {
     expect(ue.clientOf('alice').view(ue.sipSession)).to.include({ loggedIn: false, bound: false });
   });
 
+  it('a client whose binding the server has forgotten publishes anew (RFC 3903 4.1)', async () => {
+    const [ue] = world.ues;
+    await world.bind(ue, 'alice');
+    const [binding] = await world.server.stores.bindings.all();
+    await world.server.stores.bindings.delete(binding!);
+    await ue.publish('alice', []);
+    expect(await state()).to.deep.equal({ sessions: 1, bindings: 1, ceks: 1 });
+    expect(ue.clientOf('alice').view(ue.sipSession)).to.include({ bound: true });
+    await ue.logIn('alice');
+    expect(ue.clientOf('alice').view(ue.sipSession)).to.include({ bound: false, loggedIn: true });
+    await ue.publish('alice', []);
+    expect(await state()).to.deep.equal({ sessions: 1, bindings: 1, ceks: 1 });
+  });
+
   it('the machine of bindings knows no way back', () => {
     expect(nextBindingState('bound', 'refreshed')).to.equal('bound');
     expect(nextBindingState('bound', 'revoked')).to.equal('ended');

@@ -108,6 +108,7 @@ describe('state machines of the UE', () => {
   it('client', () => {
     expect(nextClientState('logged-out', 'logged-in')).to.equal('logged-in');
     expect(nextClientState('bound', 'unbound')).to.equal('logged-in');
+    expect(nextClientState('bound', 'logged-in'), 'new tokens have to be shown').to.equal('logged-in');
     expect(nextClientState('bound', 'logged-off')).to.equal('logged-out');
     refused(() => nextClientState('logged-out', 'bound'));
   });
