@@ -1,7 +1,14 @@
 /** The MCPTT server: participating MCPTT function, client of the KMS, receiver of its pushes. See README.md. */
 import express from 'express';
 import type { Actor, ActorContext, Endpoints, Json, JsonObject, Peers } from '../../sim/control/actor.ts';
-import { type BodyProtection, createBodyProtection } from '../messages/body-protection.ts';
+import {
+  type BodyProtection,
+  bodyChanges,
+  createBodyProtection,
+  isUnsigned,
+  kekProtection,
+} from '../messages/body-protection.ts';
+import { type Deviation, parseDeviations } from '../messages/deviation.ts';
 import { type HttpsClient, httpsClient } from '../messages/kms/https.ts';
 import type { SakkeEngine } from '../security/ibc/engine.ts';
 import { IbcPool } from '../security/ibc/pool.ts';
@@ -41,6 +48,8 @@ class McpttAs implements Actor {
   #idm: HttpsClient | undefined;
   #verifyToken: ((token: string) => Promise<ServiceToken>) | undefined;
   #protection: BodyProtection;
+  /** What a scenario has made wrong in the bodies that the server seals from now on. */
+  #deviations: readonly Deviation[] = [];
   #material: IdentityMaterial | undefined;
   #endpoints: Endpoints = {};
 
@@ -51,7 +60,14 @@ class McpttAs implements Actor {
       return this.#resume();
     },
     setPolicy: (args) => Promise.resolve(this.#usePolicy(changedPolicy(this.#server.policy, args))),
-    resetPolicy: () => Promise.resolve(this.#usePolicy(this.#config.policy)),
+    resetPolicy: () => {
+      this.#deviations = [];
+      return Promise.resolve(this.#usePolicy(this.#config.policy));
+    },
+    deviate: (args) => {
+      this.#deviations = parseDeviations(args.deviate);
+      return Promise.resolve({});
+    },
   };
 
   readonly readings: Actor['readings'] = {
@@ -190,7 +206,7 @@ class McpttAs implements Actor {
   }
 
   #newProtection(): BodyProtection {
-    return createBodyProtection({
+    const protection = createBodyProtection({
       profile: this.#server.policy.protection.profile,
       signer: () => this.#material?.signer(),
       certificate: () => this.#material?.certificate,
@@ -198,6 +214,13 @@ class McpttAs implements Actor {
       peerOf: (cek) => cek.userUri,
       now: () => this.#ctx.clock.now(),
     });
+    return {
+      ...protection,
+      protect: (entity, key) => {
+        const sealing = isUnsigned(this.#deviations) ? kekProtection() : protection;
+        return sealing.protect(entity, key, bodyChanges(this.#deviations));
+      },
+    };
   }
 }
 

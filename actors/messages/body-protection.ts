@@ -9,6 +9,7 @@ import type { KmsCertificate } from '../security/ibc/key-set.ts';
 import type { IdentitySigner } from '../security/ibc/signer.ts';
 import { acceptedKeyPeriods, computeUid, keyPeriodNoAt } from '../security/ibc/uid.ts';
 import { type ExpectedSigner, type Profile, protect, smimeTypeOf, unprotect } from '../security/smime/profiles.ts';
+import { type Deviation, deviateOctets } from './deviation.ts';
 import { type MimeEntity, MimeError, mediaTypeOf, mimeEntity, parseMime, serialiseMime } from './mime.ts';
 
 export interface OpenedBody {
@@ -58,6 +59,32 @@ export interface ProtectionOptions {
 export function isProtected(body: MimeEntity): boolean {
   return mediaTypeOf(body).type === 'application/pkcs7-mime';
 }
+
+/**
+ * The deviations at `cms` that concern octets: `flip` `signature` makes one bit of the ECCSI signature wrong, any other path is
+ * an offset into the CMS message (deviation.ts).
+ */
+export function bodyChanges(deviations: readonly Deviation[]): BodyChanges {
+  const forged = deviations.some(({ at, op, path }) => at === 'cms' && op === 'flip' && path === 'signature');
+  return {
+    ...(forged ? { signer: forging } : {}),
+    cms: (octets) => deviateOctets(deviations, 'cms', octets),
+  };
+}
+
+/** Whether the deviations take the signature away (`remove` `signature`): then {@link kekProtection} protects. */
+export const isUnsigned = (deviations: readonly Deviation[]): boolean =>
+  deviations.some(({ at, op, path }) => at === 'cms' && op === 'remove' && path === 'signature');
+
+/** The signer whose signatures have one bit wrong, in s (RFC 6507 5.2.1: r || s || PVT, r and s of 32 octets). */
+const forging = (signer: IdentitySigner): IdentitySigner => ({
+  ...signer,
+  sign: (message) => {
+    const signature = signer.sign(message);
+    signature[63]! ^= 1;
+    return signature;
+  },
+});
 
 /** How many key periods back and ahead are told apart from another signer's. */
 const TOLD_APART = 12;

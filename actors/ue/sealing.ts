@@ -1,10 +1,15 @@
 /** The UE's end of protected bodies: seals with a user's CEK and opens with whichever key a body names. */
-import { type BodyProtection, isProtected, kekProtection } from '../messages/body-protection.ts';
+import {
+  type BodyProtection,
+  bodyChanges,
+  isProtected,
+  isUnsigned,
+  kekProtection,
+} from '../messages/body-protection.ts';
 import { type Deviation, DeviationError, deviateOctets, deviationValue } from '../messages/deviation.ts';
 import { type MimeEntity, parseMime, serialiseMime } from '../messages/mime.ts';
 import { CekError } from '../security/cek/errors.ts';
 import type { CekKeyStore, UsableCek } from '../security/cek/key-store.ts';
-import type { IdentitySigner } from '../security/ibc/signer.ts';
 import { SmimeError } from '../security/smime/errors.ts';
 import { UeError } from './errors.ts';
 import type { McpttClient } from './mcptt-client.ts';
@@ -43,10 +48,7 @@ export function sealFor(
     throw new DeviationError('cms protection can be set to none only');
   if (protection === 'none' || client.unprotected) return Promise.resolve(inner);
   const key = keyFor(client, deviations, context);
-  return protectionFor(client, deviations, context).protect(inner, key, {
-    signer: (signer) => (deviations.some(isForgery) ? forging(signer) : signer),
-    cms: (octets) => deviateOctets(deviations, 'cms', octets),
-  });
+  return protectionFor(client, deviations, context).protect(inner, key, bodyChanges(deviations));
 }
 
 function keyFor(client: McpttClient, deviations: readonly Deviation[], context: SealingContext): UsableCek {
@@ -60,21 +62,8 @@ function keyFor(client: McpttClient, deviations: readonly Deviation[], context: 
   return keyId === undefined ? key : { ...key, keyId };
 }
 
-const isForgery = ({ at, op, path }: Deviation): boolean => at === 'cms' && op === 'flip' && path === 'signature';
-
-/** The signer whose signatures have one bit wrong, in s (RFC 6507 5.2.1: r || s || PVT, 32 octets each but PVT). */
-const forging = (signer: IdentitySigner): IdentitySigner => ({
-  ...signer,
-  sign: (message) => {
-    const signature = signer.sign(message);
-    signature[63]! ^= 1;
-    return signature;
-  },
-});
-
 function protectionFor(client: McpttClient, deviations: readonly Deviation[], context: SealingContext): BodyProtection {
-  if (deviations.some(({ at, op, path }) => at === 'cms' && op === 'remove' && path === 'signature'))
-    return kekProtection();
+  if (isUnsigned(deviations)) return kekProtection();
   const signer = userNamed(deviationValue(deviations, 'cms', 'signer'));
   const { kms } = signer === undefined ? client : context.clientOf(signer);
   if (kms === undefined)
