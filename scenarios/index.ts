@@ -1,6 +1,8 @@
 /** The catalogue, in the order in which `list` and `run all` take it. */
 import type { Scenario } from '../sim/scenario/scenario.ts';
 import { figure } from './figure-7.x.2-1.ts';
+import { ibc1ClientSignature } from './ibc-1-client-signature.ts';
+import { ibc1ServerSignature } from './ibc-1-server-signature.ts';
 import { life1ConnectionLost } from './life-1-connection-lost.ts';
 import { life1Deregistration } from './life-1-deregistration.ts';
 import { life1LogOff } from './life-1-log-off.ts';
@@ -17,11 +19,15 @@ import { life4EventStream } from './life-4-event-stream.ts';
 import { life4ServerAsks } from './life-4-server-asks.ts';
 import { life4ServerRestarts } from './life-4-server-restarts.ts';
 import { life4UeRestarts } from './life-4-ue-restarts.ts';
+import { message } from './message.ts';
+import { mime1Tampered } from './mime-1-tampered.ts';
+import { mime2 } from './mime-2.ts';
 import { multi1AtOnce } from './multi-1-at-once.ts';
 import { multi1ForeignToken } from './multi-1-foreign-token.ts';
 import { multi1InTurn } from './multi-1-in-turn.ts';
 import { pol1Off } from './pol-1-off.ts';
 import { pol1On } from './pol-1-on.ts';
+import { privateCall } from './private-call.ts';
 import { step1N } from './step-1n.ts';
 import { step2S } from './step-2s.ts';
 
@@ -34,6 +40,12 @@ export const scenarios: readonly Scenario[] = [
   multi1AtOnce,
   multi1ForeignToken,
   multi1InTurn,
+  mime1Tampered,
+  mime2,
+  ibc1ClientSignature,
+  ibc1ServerSignature,
+  message,
+  privateCall,
   life1ConnectionLost,
   life1Deregistration,
   life1LogOff,

@@ -1,0 +1,61 @@
+import { expect } from 'chai';
+import type { JsonObject } from '../sim/control/actor.ts';
+import type { Scenario } from '../sim/scenario/scenario.ts';
+import { bindings, mcpttId } from './checks/keys.ts';
+import { refusedBySip } from './checks/refusal.ts';
+import { CHOICES } from './choices.ts';
+import { bringUp, withUes } from './steps/bring-up.ts';
+
+/**
+ * IBC-1 (Figure 7.x.2-2), client to server: the inner entity is signed with ECCSI by the user whose key it is under.
+ *
+ * ```
+ * UE                                              MCPTT server
+ *  ├── PUBLISH, not signed ───────────────────────────▶│ 403 signature missing
+ *  ├── PUBLISH, one bit of the signature wrong ───────▶│ 403 signature forged
+ *  ├── PUBLISH under alice's key, signed by bob ──────▶│ 403 signed by another identity
+ *  ├── PUBLISH, signed by alice ──────────────────────▶│ 200
+ * ```
+ */
+export const ibc1ClientSignature: Scenario = {
+  id: 'ibc-1-client-signature',
+  title: 'The server refuses bodies that are not signed, forged, or signed by another user than the key’s',
+  requirements: ['IBC-1', 'S1-1'],
+  actors: withUes('ue'),
+  choices: [CHOICES.ibc],
+  steps: [
+    bringUp('keyed', { ue: ['alice', 'bob'] }),
+    {
+      number: '4',
+      title: 'Missing, forged and other user’s signatures are refused apart, and nothing is bound',
+      clause: 'Figure 7.x.2-2, RFC 6507 5.2.2',
+      responsible: 'mcptt-as',
+      guard: 15_000,
+      run: async (t) => {
+        const publish = (...deviate: JsonObject[]): Promise<unknown> =>
+          t.actor('ue').do('publish', { user: 'alice', deviate });
+        const missing = publish({ at: 'cms', op: 'remove', path: 'signature' });
+        await refusedBySip(t, 'not signed', missing, 403, /signature missing/);
+        const forged = publish({ at: 'cms', op: 'flip', path: 'signature' });
+        await refusedBySip(t, 'signature with a wrong bit', forged, 403, /signature forged/);
+        const others = publish({ at: 'cms', op: 'set', path: 'signer', value: 'user:bob' });
+        await refusedBySip(t, 'signed by bob', others, 403, /another identity/);
+        expect(await bindings(t), 'bindings').to.deep.equal([]);
+      },
+    },
+    {
+      number: '4-bis',
+      title: 'The same PUBLISH with alice’s own signature is accepted',
+      clause: 'Figure 7.x.2-2',
+      responsible: 'mcptt-as',
+      guard: 10_000,
+      run: async (t) => {
+        await t.actor('ue').do('publish', { user: 'alice' });
+        expect(
+          (await bindings(t)).map((binding) => binding.mcpttId),
+          'bindings',
+        ).to.deep.equal([mcpttId('alice')]);
+      },
+    },
+  ],
+};

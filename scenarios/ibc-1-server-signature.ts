@@ -1,0 +1,89 @@
+import { expect } from 'chai';
+import type { JsonObject } from '../sim/control/actor.ts';
+import type { Scenario } from '../sim/scenario/scenario.ts';
+import { client, mcpttId } from './checks/keys.ts';
+import { refused } from './checks/refusal.ts';
+import { header } from './checks/sip.ts';
+import { CHOICES } from './choices.ts';
+import { bringUp, withUes } from './steps/bring-up.ts';
+
+/**
+ * IBC-1 (Figure 7.x.2-2), server to client: what arrives at the UE must be signed by the MCPTT server's identity.
+ *
+ * ```
+ * UE                                              MCPTT server
+ *  ├── PUBLISH ───────────────────────────────────────▶│
+ *  │◀── 200, profile not signed, forged ───────────────┤ the UE takes no profile
+ *  │◀── MESSAGE, not signed, forged, tag changed ──────┤
+ *  ├── 493 ───────────────────────────────────────────▶│
+ * ```
+ */
+export const ibc1ServerSignature: Scenario = {
+  id: 'ibc-1-server-signature',
+  title: 'The UE refuses bodies that the server’s identity has not signed',
+  requirements: ['IBC-1', 'S1-3', 'MIME-1'],
+  actors: withUes('ue', 'ue-b'),
+  choices: [CHOICES.ibc],
+  steps: [
+    bringUp('keyed', { ue: ['alice'] }),
+    {
+      number: '4',
+      title: 'A profile that is not signed, or whose signature is forged, is not taken',
+      clause: 'Figure 7.x.2-2, RFC 6507 5.2.2',
+      responsible: 'ue',
+      guard: 15_000,
+      run: async (t) => {
+        for (const [what, deviation, code] of DEVIATIONS) {
+          await t.actor('mcptt-as').do('deviate', { deviate: [deviation] });
+          const refusal = await refused(`a profile ${what}`, t.actor('ue').do('publish', { user: 'alice' }));
+          expect(refusal.code, `what the UE makes of a profile ${what}`).to.equal('UE_BODY_REFUSED');
+          expect(refusal.detail.code, 'why').to.equal(code);
+          const { bound, profile } = await client(t, 'alice');
+          expect({ bound, profile }, 'bound at the UE, profile taken').to.deep.equal({
+            bound: false,
+            profile: undefined,
+          });
+          t.show(`Profile ${what}`, code);
+        }
+      },
+    },
+    {
+      number: '5',
+      title: 'A MESSAGE that the server has not signed rightly is answered 493 and not shown',
+      clause: 'Figure 7.x.2-2',
+      responsible: 'ue',
+      guard: 20_000,
+      run: async (t) => {
+        const server = t.actor('mcptt-as');
+        await server.do('deviate', { deviate: [] });
+        await t.precondition('bob and alice are authorized', async () => {
+          await t.actor('ue').do('publish', { user: 'alice' });
+          const b = t.actor('ue-b');
+          await b.do('attach');
+          await b.do('register');
+          await b.do('logIn', { user: 'bob' });
+          await b.do('requestKey', { user: 'bob' });
+          await b.do('publish', { user: 'bob' });
+        });
+        for (const [what, deviation] of DEVIATIONS) {
+          await server.do('deviate', { deviate: [deviation] });
+          const send = t.actor('ue').do('sendMessage', { user: 'alice', to: mcpttId('bob'), text: what });
+          const refusal = await refused(`a MESSAGE ${what}`, send);
+          expect(refusal.detail.status, `answer to a MESSAGE ${what}`).to.equal(493);
+        }
+        const sip = { interface: 'SIP-1', actor: 'ue-b', direction: 'sent', method: 'MESSAGE', status: 493 } as const;
+        for (const answer of t.records(sip)) expect(header(t.about(answer), 'Warning')).to.match(/cannot be opened/);
+        expect(t.records(sip), 'MESSAGEs that the UE refused').to.have.length(DEVIATIONS.length);
+        expect(await t.actor('ue-b').read('messages', { user: 'bob' }), 'messages shown').to.deep.equal([]);
+        await server.do('deviate', { deviate: [] });
+        await t.actor('ue').do('sendMessage', { user: 'alice', to: mcpttId('bob'), text: 'as it should be' });
+      },
+    },
+  ],
+};
+
+const DEVIATIONS: readonly (readonly [what: string, deviation: JsonObject, code: string])[] = [
+  ['not signed', { at: 'cms', op: 'remove', path: 'signature' }, 'SMIME_SIGNATURE_MISSING'],
+  ['with a forged signature', { at: 'cms', op: 'flip', path: 'signature' }, 'SMIME_SIGNATURE_FORGED'],
+  ['with a changed tag', { at: 'cms', op: 'flip', path: '-1' }, 'SMIME_UNDECIPHERABLE'],
+];

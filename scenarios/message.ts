@@ -1,0 +1,77 @@
+import { expect } from 'chai';
+import type { Scenario } from '../sim/scenario/scenario.ts';
+import { mcpttId, sharedKey } from './checks/keys.ts';
+import { cmsOf, expectUnder, namesKey } from './checks/sealed.ts';
+import { expectSecret } from './checks/secrecy.ts';
+import { bringUp, withUes } from './steps/bring-up.ts';
+
+/**
+ * MIME-1 (pCR 7.x), after step 4: a MESSAGE in both directions, opened with the sender's CEK and sealed with the receiver's.
+ *
+ * ```
+ * UE A (alice)              MCPTT server              UE B (bob)
+ *  ├── MESSAGE under key A ────▶├── MESSAGE under key B ──▶│
+ *  │◀── 200 ────────────────────┤◀── 200 ─────────────────┤
+ *  │◀── MESSAGE under key A ────┤◀── MESSAGE under key B ──┤
+ * ```
+ */
+export const message: Scenario = {
+  id: 'message',
+  title: 'MESSAGE between two authorized users, in both directions, under each one’s own CEK',
+  requirements: ['MIME-1', 'S1-1', 'CONF-1', 'INT-1'],
+  actors: withUes('ue', 'ue-b'),
+  steps: [
+    bringUp('bound', { ue: ['alice'], 'ue-b': ['bob'] }),
+    {
+      number: '5',
+      title: 'Each MESSAGE goes out under its sender’s key and arrives under its receiver’s',
+      clause: 'pCR 7.x',
+      responsible: 'mcptt-as',
+      guard: 15_000,
+      run: async (t) => {
+        const [a, b] = [await sharedKey(t, 'alice'), await sharedKey(t, 'bob', 'ue-b')];
+        const ways = [
+          {
+            from: 'alice',
+            ue: 'ue',
+            to: 'bob',
+            other: 'ue-b',
+            sealed: a,
+            opened: b,
+            text: 'Where is the fire? Überall.',
+          },
+          { from: 'bob', ue: 'ue-b', to: 'alice', other: 'ue', sealed: b, opened: a, text: 'Second floor' },
+        ];
+        for (const { from, ue, to, other, sealed, opened, text } of ways) {
+          await t.actor(ue).do('sendMessage', { user: from, to: mcpttId(to), text });
+          const sip = { interface: 'SIP-1', method: 'MESSAGE' } as const;
+          const sent = await t.expect('the MESSAGE sent', {
+            ...sip,
+            actor: ue,
+            direction: 'sent',
+            where: (r) => cmsOf(r) !== undefined && namesKey(r, sealed.keyId),
+          });
+          const arrived = await t.expect('the MESSAGE that arrived', {
+            ...sip,
+            actor: other,
+            direction: 'received',
+            where: (r) => cmsOf(r) !== undefined && namesKey(r, opened.keyId),
+          });
+          expectUnder(t, sent, sealed.keyId);
+          expectUnder(t, arrived, opened.keyId);
+          const inbox = await t
+            .actor(other)
+            .read<{ from: string; text: string; keyId: string }[]>('messages', { user: to });
+          const { at: _at, ...shown } = { at: 0, ...inbox.at(-1)! };
+          expect(shown, `what ${to} got`).to.include({ from: mcpttId(from), text, keyId: opened.keyId });
+        }
+        expectSecret(t.records({}, 'all'), [
+          { what: 'text of a MESSAGE', text: 'Where is the fire' },
+          { what: 'text of a MESSAGE', text: 'Second floor' },
+          { what: 'MCPTT ID', text: 'alice@mcptt.example' },
+          { what: 'MCPTT ID', text: 'bob@mcptt.example' },
+        ]);
+      },
+    },
+  ],
+};

@@ -1,0 +1,66 @@
+import { expect } from 'chai';
+import type { JsonObject } from '../sim/control/actor.ts';
+import type { Scenario } from '../sim/scenario/scenario.ts';
+import { bindings, expectRetired, mcpttId, sharedKey } from './checks/keys.ts';
+import { refusedBySip } from './checks/refusal.ts';
+import { bringUp, withUes } from './steps/bring-up.ts';
+
+/**
+ * MIME-2 (pCR 7.x): the Key ID tells the receiver which CEK; each way in which it can be wrong has an answer of its own.
+ *
+ * ```
+ * UE                                             MCPTT server
+ *  ├── PUBLISH, Key ID never issued ────────────────▶│ 493 unknown
+ *  ├── PUBLISH, Key ID of bob on another UE ────────▶│ 493 of another user
+ *  ├── PUBLISH, Key ID of bob on this UE ───────────▶│ 493 cannot be opened (another key)
+ *  ├── PUBLISH, no CMS, so no Key ID ───────────────▶│ 493 Key ID none
+ *  ├── PUBLISH, Key ID ended ───────────────────────▶│ 493 retired
+ * ```
+ */
+export const mime2: Scenario = {
+  id: 'mime-2',
+  title: 'Unknown, missing, other user’s and retired Key IDs are refused apart',
+  requirements: ['MIME-2', 'INT-1', 'MULTI-1'],
+  actors: withUes('ue', 'ue-b'),
+  steps: [
+    bringUp('keyed', { ue: ['alice', 'bob'], 'ue-b': ['carol'] }),
+    {
+      number: '4',
+      title: 'Each wrong Key ID gets its own 493, and nothing is bound',
+      clause: 'pCR 7.x',
+      responsible: 'mcptt-as',
+      guard: 15_000,
+      run: async (t) => {
+        const publish = (...deviate: JsonObject[]): Promise<unknown> =>
+          t.actor('ue').do('publish', { user: 'alice', deviate });
+        const keyId = (value: string): JsonObject => ({ at: 'cms', op: 'set', path: 'key-id', value });
+        const bob = await sharedKey(t, 'bob');
+        const carol = await sharedKey(t, 'carol', 'ue-b');
+        await refusedBySip(t, 'a Key ID never issued', publish(keyId('f0000000')), 493, /f0000000: unknown/);
+        await refusedBySip(t, 'carol’s, of another UE', publish(keyId(carol.keyId)), 493, /of another user/);
+        await refusedBySip(t, 'bob’s, of this UE', publish(keyId(bob.keyId)), 493, /cannot be opened/);
+        const noCms = Buffer.from('no CMS at all').toString('base64');
+        const none = publish({ at: 'cms', op: 'replace', path: '', value: noCms });
+        await refusedBySip(t, 'no Key ID', none, 493, /Key ID none/);
+        expect(await bindings(t), 'bindings').to.deep.equal([]);
+      },
+    },
+    {
+      number: '5',
+      title: 'The Key ID of a CEK that was ended is refused as retired',
+      clause: 'pCR 7.x.3',
+      responsible: 'mcptt-as',
+      guard: 15_000,
+      run: async (t) => {
+        const old = await sharedKey(t, 'alice');
+        await t.actor('kms').do('cekRevoke', { user: mcpttId('alice'), deny: false });
+        await t.until(
+          'the key ends at the UE',
+          async () => (await t.actor('ue').read<{ keyId?: string }>('client', { user: 'alice' })).keyId !== old.keyId,
+        );
+        await t.precondition('alice gets another key', () => t.actor('ue').do('requestKey', { user: 'alice' }));
+        await expectRetired(t, old.keyId);
+      },
+    },
+  ],
+};

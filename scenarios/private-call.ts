@@ -1,0 +1,102 @@
+import { expect } from 'chai';
+import type { Scenario } from '../sim/scenario/scenario.ts';
+import { mcpttId, sharedKey } from './checks/keys.ts';
+import { refusedBySip } from './checks/refusal.ts';
+import { cmsOf, namesKey } from './checks/sealed.ts';
+import { expectSecret } from './checks/secrecy.ts';
+import { bringUp, reach, withUes } from './steps/bring-up.ts';
+
+/**
+ * MIME-1 (pCR 7.x), after step 4: a private call; SDP and mcptt-info travel inside the protected bodies. No media.
+ *
+ * ```
+ * UE A (alice)                MCPTT server                UE B (bob)
+ *  ├── INVITE {offer} key A ─────▶├── INVITE {offer} key B ────▶│
+ *  │◀── 200 {answer} key A ───────┤◀── 200 {answer} key B ──────┤
+ *  ├── ACK ──────────────────────▶├── ACK ─────────────────────▶│
+ *  ├── re-INVITE {hold} key A ───▶├── re-INVITE {hold} key B ──▶│
+ *  │◀── 200 ──────────────────────┤◀── 200 ─────────────────────┤
+ *  ├── BYE ──────────────────────▶├── BYE ─────────────────────▶│
+ * ```
+ */
+export const privateCall: Scenario = {
+  id: 'private-call',
+  title: 'A private call between two authorized users: INVITE, 200, ACK, re-INVITE, BYE, bodies under each one’s CEK',
+  requirements: ['MIME-1', 'S1-1', 'S1-2', 'CONF-1'],
+  actors: withUes('ue', 'ue-b'),
+  steps: [
+    bringUp('bound', { ue: ['alice'], 'ue-b': ['bob'] }),
+    {
+      number: '5',
+      title: 'Call, hold, hang up, either end; every body under its UE’s own key',
+      clause: 'TS 24.379 11.1.1, pCR 7.x',
+      responsible: 'mcptt-as',
+      guard: 20_000,
+      run: async (t) => {
+        const [a, b] = [await sharedKey(t, 'alice'), await sharedKey(t, 'bob', 'ue-b')];
+        const [near, far] = [t.actor('ue'), t.actor('ue-b')];
+        const calls = (ue: typeof near): Promise<Call[]> => ue.read<Call[]>('calls');
+        const { callId } = await near.do<{ callId: string }>('call', { user: 'alice', to: mcpttId('bob') });
+        const called = await t.until('the call at bob’s UE', async () => (await calls(far))[0]);
+        expect(called, 'bob’s end').to.include({ peer: mcpttId('alice'), state: 'established', outgoing: false });
+        expect((await calls(near))[0], 'alice’s end').to.include({ peer: mcpttId('bob'), state: 'established' });
+        for (const ue of ['ue', 'ue-b'])
+          await t.expect('the ACK', {
+            interface: 'SIP-1',
+            actor: ue,
+            method: 'ACK',
+            direction: ue === 'ue' ? 'sent' : 'received',
+          });
+
+        expect(await near.do('reinvite', { callId }), 'hold').to.deep.equal({
+          localDirection: 'sendonly',
+          remoteDirection: 'recvonly',
+        });
+        expect((await calls(far))[0], 'bob’s end on hold').to.include({
+          remoteDirection: 'sendonly',
+          localDirection: 'recvonly',
+        });
+
+        await far.do('hangUp', { callId: called.callId });
+        await t.until('the call ends at alice’s UE', async () => (await calls(near)).length === 0);
+        await t.until(
+          'the call ends at the server',
+          async () => (await t.actor('mcptt-as').read<Call[]>('calls')).length === 0,
+        );
+
+        for (const [ue, own] of [
+          ['ue', a],
+          ['ue-b', b],
+        ] as const) {
+          const sealed = t.records({ interface: 'SIP-1', actor: ue, where: (r) => cmsOf(r) !== undefined });
+          expect(sealed.length, `protected bodies at ${ue}: two INVITEs and their 200s`).to.equal(4);
+          for (const record of sealed) expect(namesKey(t.about(record), own.keyId), `key of ${ue}`).to.equal(true);
+        }
+        expectSecret(t.records({}, 'all'), [
+          { what: 'SDP', text: 'm=audio' },
+          { what: 'MCPTT signalling', text: 'session-type' },
+          { what: 'MCPTT ID', text: 'bob@mcptt.example' },
+        ]);
+      },
+    },
+    {
+      number: '6',
+      title: 'A user whose profile allows no private calls is refused',
+      clause: 'TS 24.379 11.1.1.4.1',
+      responsible: 'mcptt-as',
+      guard: 15_000,
+      run: async (t) => {
+        await reach(t, 'bound', 'ue', ['dave']);
+        const call = t.actor('ue').do('call', { user: 'dave', to: mcpttId('bob') });
+        await refusedBySip(t, 'a call by dave', call, 403, /107/);
+      },
+    },
+  ],
+};
+
+interface Call {
+  readonly callId: string;
+  readonly peer: string;
+  readonly state: string;
+  readonly outgoing: boolean;
+}
