@@ -1,6 +1,8 @@
 /** Makes one actor from the fixtures and its place, with the SIP engine beside it where it needs one. */
 import { join } from 'node:path';
-import type { Fixtures } from '../../fixtures/load.ts';
+import type { PolicyChange } from '../../actors/kms/policy.ts';
+import type { SakkeEngine } from '../../actors/security/ibc/engine.ts';
+import type { Fixtures, Policy } from '../../fixtures/load.ts';
 import type { Actor, ActorContext, ActorKind, Endpoints } from '../control/actor.ts';
 import { hostPort } from './topology.ts';
 import { UsageError } from './usage-error.ts';
@@ -39,12 +41,14 @@ export const DEFAULT_LISTEN: Readonly<Record<ActorKind, Endpoints>> = {
 const RESOURCE_SERVER = 'urn:3gpp:mcptt:server';
 const SERVICE_SCOPE = '3gpp:mc:ptt_service';
 
-/** @param context what the actor is handed; `host` is set from the place */
-export async function launch(
-  place: Place,
-  fixtures: Fixtures,
-  context: Omit<ActorContext, 'host' | 'name'>,
-): Promise<Launched> {
+/** What a launched actor is handed; `host` and `name` are set from the place. */
+export interface LaunchContext extends Omit<ActorContext, 'host' | 'name'> {
+  /** Worker pool for identity based cryptography, where several actors of one process share one; else each starts its own. */
+  readonly ibc?: SakkeEngine;
+}
+
+export async function launch(place: Place, fixtures: Fixtures, given: LaunchContext): Promise<Launched> {
+  const { ibc, ...context } = given;
   const engine = await engineFor(place, context);
   const host = hostPort(place.listen.https ?? place.listen.lte ?? '127.0.0.1:0').host;
   try {
@@ -53,6 +57,7 @@ export async function launch(
       fixtures,
       { ...context, name: place.name, host },
       engine?.control ?? place.drachtio,
+      ibc === undefined ? {} : { engine: ibc },
     );
     const endpoints = await actor.start();
     return {
@@ -80,6 +85,7 @@ async function make(
   fixtures: Fixtures,
   context: ActorContext,
   control: Control | undefined,
+  shared: { readonly engine?: SakkeEngine },
 ): Promise<Actor> {
   const { network, policy, subscribers, users } = fixtures;
   const port = (endpoint: string): number => hostPort(place.listen[endpoint] ?? ':0').port;
@@ -126,6 +132,7 @@ async function make(
           ...(place.publicHost === undefined ? {} : { httpsHost: place.publicHost }),
         },
         context,
+        shared,
       );
     }
     case 'idm': {
@@ -148,9 +155,11 @@ async function make(
           kmsUri: network.kmsUri,
           mcpttServerId: network.mcpttServerId,
           port: port('https'),
+          policy: kmsPolicy(policy),
           ...(place.publicHost === undefined ? {} : { publicHost: place.publicHost }),
         },
         context,
+        shared,
       );
     }
     case 'ue': {
@@ -169,15 +178,26 @@ async function make(
           protectionProfile: policy.protection.profile,
         },
         context,
+        shared,
       );
     }
   }
 }
 
+/** The provider's policy in the KMS's terms and in milliseconds. */
+function kmsPolicy({ protection, keyMaterial, cek }: Policy): PolicyChange {
+  return {
+    protectionRequired: protection.required,
+    ...keyMaterial,
+    cek: { lifetime: cek.lifetime * 1000, overlap: cek.overlap * 1000, rotateAfterMessages: cek.maxMessages },
+    pushWait: cek.pushWait * 1000,
+  };
+}
+
 /** The embedded engine of a SIP application that has no drachtio-server. */
 async function engineFor(
   place: Place,
-  context: Omit<ActorContext, 'host' | 'name'>,
+  context: Pick<ActorContext, 'tls' | 'log'>,
 ): Promise<{ control: Control; stop: () => Promise<void> } | undefined> {
   if ((place.kind !== 'sip-core' && place.kind !== 'mcptt-as') || place.drachtio !== undefined) return undefined;
   const { Engine } = await import('../engine/index.ts');

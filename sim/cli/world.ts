@@ -1,5 +1,7 @@
 /** Brings the actors of a run together: all in this process, or those of a topology folder wherever they run. */
+
 import { createTestCa } from '../../actors/security/ca.ts';
+import { IbcPool } from '../../actors/security/ibc/pool.ts';
 import { type Fixtures, loadFixtures } from '../../fixtures/load.ts';
 import { type ActorControl, type ActorKind, ControlError, type Log, type Peers } from '../control/actor.ts';
 import { InProcessControl } from '../control/in-process.ts';
@@ -49,6 +51,7 @@ async function inThisProcess(options: WorldOptions): Promise<OpenWorld> {
   const fixtures: Fixtures = loadFixtures(options.fixtures);
   const ca = await createTestCa();
   const clock = new ShiftedClock();
+  const ibc = await IbcPool.start();
   const launched: Launched[] = [];
   const controls = new Map<string, InProcessControl>();
   const start = async (name: string): Promise<void> => {
@@ -67,6 +70,7 @@ async function inThisProcess(options: WorldOptions): Promise<OpenWorld> {
       clock,
       log: options.log ?? SILENT,
       tls,
+      ibc,
     });
     launched.push(one);
     const control = new InProcessControl(one.actor);
@@ -75,10 +79,12 @@ async function inThisProcess(options: WorldOptions): Promise<OpenWorld> {
   };
   const close = async (): Promise<void> => {
     await Promise.allSettled(launched.reverse().map((one) => one.stop()));
+    await ibc.close();
   };
   try {
     const names = [...new Set([...SERVERS, ...options.actors])];
-    await Promise.all(names.map(start));
+    const failed = (await Promise.allSettled(names.map(start))).find((one) => one.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
     const peers = Object.fromEntries(
       launched.filter((l) => l.actor.kind !== 'ue').map((l) => [l.actor.kind, l.endpoints]),
     ) as Peers;

@@ -7,6 +7,9 @@ interface ActorOptions {
   readonly peerWait: string;
 }
 
+/** Longest that closing down may take; container engines kill after ten seconds. */
+const STOP_MS = 8000;
+
 export function actorCommand(): Command {
   return new Command('actor')
     .description('Runs one actor of a topology folder alone, until SIGTERM or SIGINT; logs are JSON lines.')
@@ -45,8 +48,15 @@ export function actorCommand(): Command {
         () => new Promise<never>(() => {}),
         (cause: Error) => cause,
       );
-      const ended = await Promise.race([untilToldToStop(), failed]);
+      const over = new AbortController();
+      const ended = await Promise.race([untilToldToStop(over.signal), failed]);
+      over.abort();
+      const slow = setTimeout(() => {
+        log.error({}, `could not close everything within ${STOP_MS} ms`);
+        process.exit(3);
+      }, STOP_MS);
       await hosted.stop();
+      clearTimeout(slow);
       if (ended instanceof Error) {
         log.error({ reason: ended.message }, 'not ready');
         process.exitCode = 3;

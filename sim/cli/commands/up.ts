@@ -51,6 +51,7 @@ async function eachInItsProcess(names: readonly string[], options: UpOptions): P
   const { askHealth } = await import('../health.ts');
   const { untilToldToStop } = await import('../until-told.ts');
   const { setTimeout } = await import('node:timers/promises');
+  const { PROBE_EVERY } = await import('../patience.ts');
   const more = options.fixtures === undefined ? [] : ['--fixtures', options.fixtures];
   const children = names.map((name) =>
     spawn(
@@ -72,12 +73,15 @@ async function eachInItsProcess(names: readonly string[], options: UpOptions): P
   const gone = Promise.race(
     children.map((child, i) => new Promise<string>((resolve) => child.once('exit', () => resolve(names[i]!)))),
   );
-  const allReady = (async () => {
-    for (const name of names) while (!(await askHealth(options.folder, name)).ok) await setTimeout(100);
-    ready(options);
+  const allReady = async (signal: AbortSignal): Promise<never> => {
+    for (const name of names)
+      while (!signal.aborted && !(await askHealth(options.folder, name)).ok) await setTimeout(PROBE_EVERY);
+    if (!signal.aborted) ready(options);
     return new Promise<never>(() => {});
-  })();
-  const ended = await Promise.race([untilToldToStop(), gone, allReady]);
+  };
+  const over = new AbortController();
+  const ended = await Promise.race([untilToldToStop(over.signal), gone, allReady(over.signal)]);
+  over.abort();
   for (const child of children) child.kill('SIGTERM');
   const running = children.filter((child) => child.exitCode === null && child.signalCode === null);
   await Promise.all(running.map((child) => new Promise((resolve) => child.once('exit', resolve))));

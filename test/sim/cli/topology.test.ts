@@ -1,0 +1,180 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:https';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { type HostedActor, hostActor } from '../../../sim/cli/hosted-actor.ts';
+import { initFolder } from '../../../sim/cli/init-folder.ts';
+import { loadTls, loadTopology, type Topology } from '../../../sim/cli/topology.ts';
+import { openWorld, SILENT } from '../../../sim/cli/world.ts';
+import { differences } from '../../containers/compare-reports.ts';
+
+const CLI = ['--import', 'tsx', 'sim/cli/main.ts'];
+
+interface Ended {
+  readonly code: number | null;
+  readonly out: string;
+}
+
+/** Starts the command line; what it prints is gathered, and `ended` resolves when it is over. */
+function start(...args: string[]): {
+  child: ChildProcess;
+  ended: Promise<Ended>;
+  said: (what: RegExp) => Promise<void>;
+} {
+  const child = spawn(process.execPath, [...CLI, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let out = '';
+  const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, out }));
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      out += text;
+      child.emit('said');
+    });
+  }
+  return {
+    child,
+    ended,
+    said: async (what) => {
+      while (!what.test(out)) {
+        const over = await Promise.race([ended.then(() => true), once(child, 'said').then(() => false)]);
+        if (over && !what.test(out)) throw new Error(`ended without saying ${what}: ${out}`);
+      }
+    },
+  };
+}
+
+function get(url: string, ca: string): Promise<{ status: number | undefined; text: string }> {
+  return new Promise((resolve, reject) => {
+    request(url, { ca }, (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (part: string) => {
+        text += part;
+      });
+      response.on('end', () => resolve({ status: response.statusCode, text }));
+    })
+      .on('error', reject)
+      .end();
+  });
+}
+
+describe('actors on their own', function () {
+  this.timeout(120_000);
+  let folder: string;
+  let topology: Topology;
+
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'topology-'));
+    await initFolder(folder, 'loopback', false);
+    topology = loadTopology(folder);
+  });
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+  const health = async (name: string): Promise<{ status: number | undefined; waitingFor: string[] }> => {
+    const { ca } = loadTls(folder, 'runner');
+    const { status, text } = await get(`https://${topology.actors[name]!.control}/healthz`, ca);
+    return { status, waitingFor: (JSON.parse(text) as { waitingFor: string[] }).waitingFor };
+  };
+
+  it('start in any order: the first waits for the others, says for whom, and the world is complete in the end', async () => {
+    const names = Object.keys(topology.actors).toReversed();
+    expect(names[0]).to.equal('ue-b');
+    const hosted: HostedActor[] = [];
+    try {
+      for (const name of names) hosted.push(await hostActor({ folder, name, log: SILENT, peerWait: 30_000 }));
+      await Promise.all(hosted.map((one) => one.ready));
+      expect(await health('ue-b')).to.deep.equal({ status: 200, waitingFor: [] });
+      const world = await openWorld({ actors: ['ue'], folder, waitMs: 5000 });
+      try {
+        expect(await world.actors.get('ue')!.read('attach')).to.be.an('object');
+      } finally {
+        await world.close();
+      }
+    } finally {
+      await Promise.all(hosted.map((one) => one.stop()));
+    }
+  });
+
+  it('a peer that does not come is named within the bound, in the health answer and in the error', async () => {
+    const idm = await hostActor({ folder, name: 'idm', log: SILENT });
+    const kms = await hostActor({ folder, name: 'kms', log: SILENT, peerWait: 500 });
+    try {
+      await idm.ready;
+      const late = kms.ready.then(
+        () => undefined,
+        (cause: Error & { code?: string }) => cause,
+      );
+      let told = await health('kms');
+      while (told.waitingFor.length > 1) told = await health('kms');
+      expect(told).to.deep.equal({ status: 503, waitingFor: ['mcptt-as'] });
+      const error = await late;
+      expect(error?.message).to.equal('kms waited 500 ms for mcptt-as: not reachable');
+      expect(error?.code).to.equal('PEER_MISSING');
+    } finally {
+      await kms.stop();
+      await idm.stop();
+    }
+  });
+
+  it('an actor process logs JSON lines, serves /healthz and /metrics, and ends with 0 on SIGTERM', async () => {
+    const { child, ended, said } = start('actor', 'idm', '--folder', folder);
+    try {
+      await said(/"msg":"ready"/);
+      const { ca } = loadTls(folder, 'runner');
+      const at = `https://${topology.actors.idm!.control}`;
+      expect(await get(`${at}/healthz`, ca)).to.deep.equal({
+        status: 200,
+        text: JSON.stringify({ ok: true, actor: 'idm', waitingFor: [] }),
+      });
+      const metrics = await get(`${at}/metrics`, ca);
+      expect(metrics.text).to.match(/^process_cpu_user_seconds_total\{actor="idm"\}/m);
+      expect((await get(`${at}/control/v1/clock`, ca)).status, 'control without the runner’s certificate').to.equal(
+        403,
+      );
+    } finally {
+      child.kill('SIGTERM');
+    }
+    const { code, out } = await ended;
+    const lines = out
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { actor: string; msg: string });
+    expect(lines.every((line) => line.actor === 'idm')).to.equal(true);
+    expect(lines.at(-1)?.msg).to.equal('stopped');
+    expect(code).to.equal(0);
+  });
+
+  it('an actor process whose peer is missing says so and ends with 3', async () => {
+    const { code, out } = await start('actor', 'sip-core', '--folder', folder, '--peer-wait', '1').ended;
+    expect(out).to.match(/"reason":"sip-core waited 1000 ms for mcptt-as: not reachable"/);
+    expect(code).to.equal(3);
+  });
+
+  it('the same scenarios give the same report in one process and in one process each', async () => {
+    const scenarios = ['figure-7.x.2-1', 'step-1n', 'life-4-server-restarts'];
+    const [one, each] = ['one.json', 'each.json'].map((name) => join(folder, name)) as [string, string];
+    const up = start('up', '--processes', '--folder', folder);
+    try {
+      await up.said(/^ready: /m);
+      const runs = [
+        start('run', ...scenarios, '--json', one),
+        start('run', ...scenarios, '--folder', folder, '--json', each),
+      ];
+      for (const run of runs) {
+        const { code, out } = await run.ended;
+        expect(code, out).to.equal(0);
+      }
+      expect(differences(readFileSync(one, 'utf8'), readFileSync(each, 'utf8'))).to.deep.equal([]);
+    } finally {
+      up.child.kill('SIGTERM');
+      expect((await up.ended).code).to.equal(0);
+    }
+  });
+
+  it('a topology without a port is refused, and its file named', () => {
+    const path = join(folder, 'public', 'topology.yaml');
+    writeFileSync(path, readFileSync(path, 'utf8').replace(/control: .*/, 'control: somewhere'));
+    expect(() => loadTopology(folder)).to.throw(`${path}: actor 'access-network' needs kind`);
+  });
+});
