@@ -24,7 +24,7 @@ function imports(): [string, string][] {
 const room = (path: string, depth: number): string => path.split('/').slice(0, depth).join('/');
 const SHARED = new Set(['actors/security', 'actors/messages']);
 
-/** The walls of docs/decisions and ARCHITECTURE.md, one rule each: true = this import goes through a wall. */
+/** The walls of ARCHITECTURE.md, one rule each: true = this import goes through a wall. */
 const WALLS: Record<string, (from: string, to: string) => boolean> = {
   'an actor never imports another actor': (from, to) =>
     from.startsWith('actors/') && to.startsWith('actors/') && room(from, 2) !== room(to, 2) && !SHARED.has(room(to, 2)),
