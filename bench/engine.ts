@@ -159,32 +159,49 @@ function show(title: string, result: Load): void {
   console.log(`  engine's memory       ${memory.before} MB before, ${memory.after} MB after`);
 }
 
-const { part: engine, ready } = await Part.start<EngineAddresses>('engine', { wss: connections > 0 });
-const { part: application } = await Part.start('application', ready.control);
-const udp = ready.listen.find(({ protocol }) => protocol === 'udp')!;
+interface Deployment {
+  readonly engine: Part;
+  readonly application: Part;
+  readonly port: (protocol: 'udp' | 'wss') => number;
+}
+
+/** Runs `use` with an engine and its application, each freshly started. */
+async function deployed(use: (deployment: Deployment) => Promise<void>): Promise<void> {
+  const { part: engine, ready } = await Part.start<EngineAddresses>('engine', {});
+  const { part: application } = await Part.start('application', ready.control);
+  const port = (protocol: string): number => ready.listen.find((point) => point.protocol === protocol)!.port;
+  try {
+    await use({ engine, application, port });
+  } finally {
+    await application.stop();
+    await engine.stop();
+  }
+}
+
 const results: Record<string, unknown> = {};
 try {
-  await load(udp.port, rate / 4, 3, engine, application);
-  const full = await load(udp.port, rate, seconds, engine, application);
-  show(`UDP at ${rate}/s for ${seconds} s`, full);
-  await after(1000);
-  const half = await load(udp.port, rate / 2, seconds, engine, application);
-  show(`UDP at ${rate / 2}/s for ${seconds} s`, half);
-  Object.assign(results, { full, half });
+  await deployed(async ({ engine, application, port }) => {
+    await load(port('udp'), rate / 4, 3, engine, application);
+    const full = await load(port('udp'), rate, seconds, engine, application);
+    show(`UDP at ${rate}/s for ${seconds} s`, full);
+    await after(1000);
+    const half = await load(port('udp'), rate / 2, seconds, engine, application);
+    show(`UDP at ${rate / 2}/s for ${seconds} s`, half);
+    Object.assign(results, { full, half });
+  });
   if (connections > 0) {
-    const wss = ready.listen.find(({ protocol }) => protocol === 'wss')!;
-    const before = await engine.usage();
-    const { part: clients } = await Part.start('clients', { port: wss.port, count: connections });
-    const held = await engine.usage();
-    const each = Math.round(((held.memory - before.memory) * 1024) / connections);
-    console.log(`${connections} WSS connections, registered and idle: ${each} KB each in the engine`);
-    console.log(`  engine's memory       ${before.memory} MB before, ${held.memory} MB after`);
-    Object.assign(results, { connections: { count: connections, kilobytesEach: each } });
-    await clients.stop();
+    await deployed(async ({ engine, port }) => {
+      const before = await engine.usage();
+      const { part: clients } = await Part.start('clients', { port: port('wss'), count: connections });
+      const held = await engine.usage();
+      const each = Math.round(((held.memory - before.memory) * 1024) / connections);
+      console.log(`${connections} WSS connections, registered and idle: ${each} KB each in the engine`);
+      console.log(`  engine's memory       ${before.memory} MB before, ${held.memory} MB after`);
+      Object.assign(results, { connections: { count: connections, kilobytesEach: each } });
+      await clients.stop();
+    });
   }
 } finally {
-  await application.stop();
-  await engine.stop();
   rmSync(folder, { recursive: true });
 }
 if (values.json) writeFileSync(values.json, `${JSON.stringify(results, null, 2)}\n`);

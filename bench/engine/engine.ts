@@ -1,12 +1,14 @@
 import { Engine } from '../../sim/engine/index.ts';
 import { makeCertificate } from '../../test/sim/engine/transport/support.ts';
-import { input, serve } from './part.ts';
+import { serve } from './part.ts';
 
-const { wss } = input<{ wss: boolean }>();
 const { key, cert } = await makeCertificate();
 const host = '127.0.0.1';
 const engine = new Engine({
-  listen: [{ protocol: 'udp', host, port: 0 }, ...(wss ? [{ protocol: 'wss', host, port: 0 } as const] : [])],
+  listen: [
+    { protocol: 'udp', host, port: 0 },
+    { protocol: 'wss', host, port: 0 },
+  ],
   control: { host, port: 0, secret: 'cymru' },
   tls: { privateKey: key, certificate: cert },
 });
