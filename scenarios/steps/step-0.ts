@@ -1,6 +1,9 @@
 import { expect } from 'chai';
 import type { Step } from '../../sim/scenario/scenario.ts';
 import { summary } from '../../sim/trace/describe.ts';
+import type { MessageRecord } from '../../sim/trace/record.ts';
+import { attempt } from '../checks/attempt.ts';
+import { capability, challenge, mac, plain, res, securityHeader, securityMode } from '../checks/nas.ts';
 
 /**
  * Step 0: the UE attaches (TS 33.401 6.1, TS 24.301 5.5.1).
@@ -23,33 +26,66 @@ export const step0 = (ue = 'ue'): Step => ({
   responsible: 'access-network',
   guard: 10_000,
   run: async (t) => {
-    await t.actor(ue).do('attach');
-    const seen = t.records({ interface: 'LTE', actor: ue }).map((record) => summary(t.about(record)).split(',', 1)[0]!);
-    const inOrder = [
-      'Attach request',
-      'Authentication request',
-      'Authentication response',
-      'Security mode command',
-      'Security mode complete',
-      'Attach accept',
-      'Attach complete',
-    ];
-    expect(
-      seen.filter((name) => inOrder.includes(name)).slice(-6),
-      'NAS messages after the attach request',
-    ).to.deep.equal(inOrder.slice(1));
-    for (const record of t.records({ interface: 'LTE', actor: ue })) {
-      if (/Security mode|Attach accept|Attach complete/.test(summary(record))) {
-        expect(summary(t.about(record))).to.match(/integrity protected$/);
-      }
+    const attaching = await attempt(t, t.actor(ue).do('attach'));
+    const nas = t.records({ interface: 'LTE', actor: ue });
+    const nameOf = (record: MessageRecord): string => summary(record).split(',', 1)[0]!;
+    const last = (name: string): MessageRecord | undefined => nas.findLast((record) => nameOf(record) === name);
+    const present = ORDER.map(last).filter((record) => record !== undefined);
+
+    const request = last('Authentication request');
+    if (request !== undefined) {
+      t.hold('access-network', 'TS 33.401 6.1.1');
+      const { rand, autn } = challenge(t.about(request));
+      expect([rand.length, autn.length], 'octets of RAND and AUTN').to.deep.equal([16, 16]);
+      expect(autn[6]! >> 7, 'separation bit of the AMF in AUTN').to.equal(1);
     }
+    const response = last('Authentication response');
+    if (response !== undefined) {
+      t.hold('ue', 'TS 33.401 6.1.1');
+      expect(res(t.about(response)).length, 'octets of RES').to.be.within(4, 16);
+    }
+    const command = last('Security mode command');
+    if (command !== undefined) {
+      t.hold('access-network', 'TS 33.401 7.2.4.4');
+      const { eia, replayed } = securityMode(t.about(command));
+      expect(securityHeader(command), 'security header of the Security mode command').to.equal(3);
+      expect(eia, 'integrity algorithm: EIA0 is for emergency calls only').to.be.greaterThan(0);
+      expect(replayed, 'UE security capability, replayed').to.equal(
+        capability(last('Attach request')!).slice(0, replayed.length),
+      );
+    }
+    for (const record of present.slice(ORDER.indexOf('Security mode command'))) {
+      t.hold(record.direction === 'sent' ? 'ue' : 'access-network', 'TS 24.301 4.4.4');
+      expect(summary(t.about(record))).to.match(/integrity protected$/);
+      expect(mac(record), 'MAC').not.to.equal('00000000');
+    }
+
+    t.hold('access-network', 'TS 33.401 6.1');
+    attaching.outcome();
+    expect(present.map(nameOf), 'NAS messages').to.deep.equal(ORDER);
+    expect(nas.slice(-ORDER.length + 1).map(nameOf), 'NAS messages after the attach request').to.deep.equal(
+      ORDER.slice(1),
+    );
     const attach = await t
       .actor(ue)
       .read<{ pdnAddress: string; sipCore: string; kasmeFingerprint: string; imsi: string }>('attach');
+    t.hold('access-network', 'TS 24.301 5.5.1.2.4');
+    const accept = plain(t.about(last('Attach accept')!)).toString('latin1');
     expect(attach.pdnAddress, 'PDN address given to the UE').to.match(/^\d+\.\d+\.\d+\.\d+$/);
     expect(attach.sipCore, 'SIP core address given to the UE').to.match(/^wss:\/\//);
+    expect(accept, 'Attach accept').to.include(attach.sipCore);
     t.show('PDN address', attach.pdnAddress);
     t.show('SIP core', attach.sipCore);
     t.show('K_ASME', `equal on both sides (fingerprint ${attach.kasmeFingerprint})`);
   },
 });
+
+const ORDER = [
+  'Attach request',
+  'Authentication request',
+  'Authentication response',
+  'Security mode command',
+  'Security mode complete',
+  'Attach accept',
+  'Attach complete',
+];

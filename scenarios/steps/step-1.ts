@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { Step } from '../../sim/scenario/scenario.ts';
-import { digest, header, headers, optionalHeader, startLine, uri } from '../checks/sip.ts';
+import { attempt } from '../checks/attempt.ts';
+import { digest, granted, header, headers, startLine, uri } from '../checks/sip.ts';
 
 /**
  * Step 1: IMS registration over WSS (TS 33.203 6.1, TS 24.229 5.1.1, RFC 3310).
@@ -20,51 +21,65 @@ export const step1 = (ue = 'ue'): Step => ({
   responsible: 'sip-core',
   guard: 10_000,
   run: async (t) => {
-    await t.actor(ue).do('register');
-    const sent = t.records({ interface: 'SIP-1', actor: ue, direction: 'sent', method: 'REGISTER' });
-    const first = t.about(sent[0]!);
+    const registering = await attempt(t, t.actor(ue).do('register'));
+    const atUe = { interface: 'SIP-1', actor: ue, method: 'REGISTER' } as const;
+
+    t.hold('ue', 'TS 24.229 5.1.1.2');
+    const first = await registering.seen('the first REGISTER', { ...atUe, direction: 'sent' });
+    const impu = uri(header(first, 'To', 't'));
+    const contact = uri(header(first, 'Contact', 'm'));
+    expect(startLine(first), 'Request-URI names the home domain, no user').to.match(/^REGISTER sip:[^@]+ SIP\/2\.0$/);
+    const domain = startLine(first).split(' ')[1]!.slice('sip:'.length);
+    expect(uri(header(first, 'From', 'f')), 'From is the IMPU of To').to.equal(impu);
     const unprotected = header(first, 'Authorization');
+    expect(digest(unprotected, 'username'), 'IMPI').to.match(/@/);
+    expect(digest(unprotected, 'realm'), 'realm').to.equal(domain);
     expect(digest(unprotected, 'nonce'), 'nonce of the first REGISTER').to.equal('');
     expect(digest(unprotected, 'response'), 'response of the first REGISTER').to.equal('');
-    expect(startLine(first), 'Request-URI names the home domain, no user').to.match(/^REGISTER sip:[^@]+ SIP\/2\.0$/);
 
-    const challenge = await t.expect('the 401 with a challenge', {
-      interface: 'SIP-1',
-      actor: ue,
+    t.hold('sip-core', 'TS 24.229 5.4.1.2.1, RFC 3310 3');
+    const finals = t.records({ ...atUe, direction: 'received', where: (r) => !startLine(r).includes(' 1') });
+    if (finals[0] !== undefined) {
+      expect(startLine(t.about(finals[0])), 'answer to a REGISTER without a response').to.match(/^SIP\/2\.0 401 /);
+    }
+    const challenge = await registering.seen('the 401 with a challenge', {
+      ...atUe,
       direction: 'received',
-      method: 'REGISTER',
       status: 401,
     });
     const www = header(challenge, 'WWW-Authenticate');
+    expect(digest(www, 'realm'), 'realm').to.equal(domain);
     expect(digest(www, 'algorithm'), 'algorithm').to.equal('AKAv1-MD5');
-    expect(
-      Buffer.from(digest(www, 'nonce') ?? '', 'base64').length,
-      'octets of RAND || AUTN in the nonce',
-    ).to.be.at.least(32);
+    const nonce = Buffer.from(digest(www, 'nonce') ?? '', 'base64');
+    expect(nonce.length, 'octets of RAND || AUTN in the nonce').to.be.at.least(32);
+    for (const record of t.records({ interface: 'SIP-1' })) {
+      expect(t.about(record).redacted, 'cipher keys on SIP-1').not.to.include('cipher-key');
+    }
+    expect([digest(www, 'ck'), digest(www, 'ik')], 'CK and IK in the challenge').to.deep.equal([undefined, undefined]);
 
-    const answer = t.about(sent.at(-1)!);
-    expect(digest(header(answer, 'Authorization'), 'response'), 'digest response').to.match(/^[0-9a-f]{32}$/);
-    expect(uri(header(answer, 'To', 't')), 'To is the IMPU').to.equal(uri(header(first, 'To', 't')));
+    t.hold('ue', 'TS 24.229 5.1.1.5.1, RFC 3310 3.3');
+    const answer = t.about(t.records({ ...atUe, direction: 'sent' }).at(-1)!);
+    const credentials = header(answer, 'Authorization');
+    expect(digest(credentials, 'response'), 'digest response').to.match(/^[0-9a-f]{32}$/);
+    expect(digest(credentials, 'username'), 'IMPI').to.equal(digest(unprotected, 'username'));
+    expect(digest(credentials, 'algorithm'), 'algorithm').to.equal('AKAv1-MD5');
+    const nonces = t.records({ ...atUe, status: 401 }).map((r) => digest(header(r, 'WWW-Authenticate'), 'nonce'));
+    expect(digest(credentials, 'nonce'), 'nonce answered').to.equal(nonces.at(-1));
+    expect(uri(header(answer, 'To', 't')), 'To is the IMPU').to.equal(impu);
+    expect(uri(header(answer, 'Contact', 'm')), 'Contact').to.equal(contact);
+    expect(header(answer, 'Call-ID', 'i'), 'Call-ID').to.equal(header(first, 'Call-ID', 'i'));
 
-    const ok = await t.expect('the 200 to REGISTER', {
-      interface: 'SIP-1',
-      actor: ue,
-      direction: 'received',
-      method: 'REGISTER',
-      status: 200,
-    });
+    t.hold('sip-core', 'TS 24.229 5.4.1.2.2');
+    registering.outcome();
+    const ok = await t.expect('the 200 to REGISTER', { ...atUe, direction: 'received', status: 200 });
     const associated = headers(ok, 'P-Associated-URI').join(', ');
-    expect(uri(associated), 'default IMPU, first in P-Associated-URI').to.equal(uri(header(first, 'To', 't')));
+    expect(uri(associated), 'default IMPU, first in P-Associated-URI').to.equal(impu);
     expect(header(ok, 'Service-Route'), 'Service-Route').to.match(/<sip:[^>]*;lr/);
     expect(header(ok, 'Path'), 'Path').to.match(/<sip:/);
-    for (const record of t.records({ interface: 'SIP-1' })) {
-      expect(record.redacted, `cipher keys on SIP-1 in ${startLine(t.about(record))}`).not.to.include('cipher-key');
-    }
+    expect(uri(header(ok, 'Contact', 'm')), 'Contact that is registered').to.equal(contact);
+    expect(granted(ok), 'seconds granted').to.be.within(1, granted(answer));
     t.show('IMPU', uri(associated));
     t.show('Service-Route', uri(header(ok, 'Service-Route')));
-    t.show(
-      'Registered for',
-      `${optionalHeader(ok, 'Expires') ?? /expires=(\d+)/.exec(header(ok, 'Contact', 'm'))?.[1]} s`,
-    );
+    t.show('Registered for', `${granted(ok)} s`);
   },
 });

@@ -1,6 +1,9 @@
 import { expect } from 'chai';
 import type { Step } from '../../sim/scenario/scenario.ts';
-import { body, header, startLine, uri } from '../checks/sip.ts';
+import { headText } from '../../sim/trace/describe.ts';
+import type { MessageRecord } from '../../sim/trace/record.ts';
+import { attempt } from '../checks/attempt.ts';
+import { body, granted, header, optionalHeader, parts, startLine, uri } from '../checks/sip.ts';
 
 /**
  * Step 2: third-party registration (TS 24.229 5.4.1.7) and the default service that follows it (the pCR's step 2).
@@ -20,20 +23,21 @@ export const step2 = (ue = 'ue'): Step => ({
   responsible: 'sip-core',
   guard: 10_000,
   run: async (t) => {
-    const [registered] = t
-      .records({ interface: 'SIP-1', actor: ue, direction: 'sent', method: 'REGISTER' }, 'all')
-      .slice(-1);
-    const impu = uri(header(registered!, 'To', 't'));
-    const contact = uri(header(registered!, 'Contact', 'm'));
+    const onSip1 = { interface: 'SIP-1', actor: ue, method: 'REGISTER' } as const;
+    const registered = t.records({ ...onSip1, direction: 'sent' }, 'all').at(-1)!;
+    const ok = t.records({ ...onSip1, direction: 'received', status: 200 }, 'all').at(-1)!;
+    const impu = uri(header(registered, 'To', 't'));
+    const contact = uri(header(registered, 'Contact', 'm'));
+    const isOfThisUe = (r: MessageRecord): boolean =>
+      body(r).includes(contact) || uri(optionalHeader(r, 'To') ?? '') === impu;
     const request = await t.expect(
       'the third-party REGISTER',
       {
         interface: 'SIP-2',
         method: 'REGISTER',
-        where: (r) =>
-          r.direction === 'received' && uri(header(r, 'To', 't')) === impu && Number(header(r, 'Expires')) > 0,
+        where: (r) => isOfThisUe(r) && optionalHeader(r, 'Expires') !== '0',
       },
-      { span: 'all' },
+      { span: 'all', withinMs: 5_000 },
     );
     expect(startLine(request), 'Request-URI is the MCPTT server').to.match(/^REGISTER sip:mcptt-server/);
     expect(uri(header(request, 'To', 't')), 'To is the IMPU').to.equal(impu);
@@ -42,19 +46,61 @@ export const step2 = (ue = 'ue'): Step => ({
     expect(uri(header(request, 'Contact', 'm')).split(';', 1)[0], 'Contact is the S-CSCF').to.equal(
       core.split(';', 1)[0],
     );
-    for (const name of ['P-Access-Network-Info', 'P-Visited-Network-ID', 'P-Charging-Vector'])
-      expect(header(request, name), name).not.to.equal('');
-    const content = body(request);
-    expect(header(request, 'Content-Type', 'c'), 'body type').to.match(/message\/sip|multipart\/mixed/i);
-    expect(content, 'the UE’s REGISTER is enclosed')
-      .to.match(/REGISTER sip:/)
-      .and.to.include(contact);
-    expect(content, 'credentials are removed from the enclosed REGISTER').not.to.match(/^Authorization:/im);
-    await t.expect('the MCPTT server’s 200', { interface: 'SIP-2', method: 'REGISTER', status: 200 }, { span: 'all' });
+    expect(Number(header(request, 'Expires')), 'Expires, as granted to the UE').to.equal(granted(ok));
+    expect(header(request, 'P-Access-Network-Info'), 'P-Access-Network-Info, as the UE gave it').to.equal(
+      header(registered, 'P-Access-Network-Info'),
+    );
+    expect(header(request, 'P-Visited-Network-ID'), 'P-Visited-Network-ID').not.to.equal('');
+    expect(header(request, 'P-Charging-Vector'), 'P-Charging-Vector').to.match(/icid-value="?[^";]/i);
+    t.hold('sip-core', 'TS 24.229 5.4.1.7A');
+    expectEnclosed(request, registered);
+
+    t.hold('mcptt-as', 'TS 24.229 5.7.1.1');
+    const answer = await t.expect(
+      'the MCPTT server’s answer',
+      {
+        interface: 'SIP-2',
+        where: (r) =>
+          /^SIP\/2\.0 [2-6]/.test(startLine(r)) &&
+          optionalHeader(r, 'Call-ID') === header(request, 'Call-ID', 'i') &&
+          optionalHeader(r, 'CSeq') === header(request, 'CSeq'),
+      },
+      { span: 'all', withinMs: 5_000 },
+    );
+    expect(startLine(answer), 'answer to the third-party REGISTER').to.match(/^SIP\/2\.0 200 /);
     t.show('Expires', `${header(request, 'Expires')} s`);
     t.show('S-CSCF', core);
 
-    await t.actor(ue).do('options');
+    const asking = await attempt(t, t.actor(ue).do('options'));
+    t.hold('sip-core', 'TS 24.229 5.4.3.2');
+    const options = await asking.seen('the OPTIONS at the MCPTT server', { interface: 'SIP-2', method: 'OPTIONS' });
+    expect(uri(header(options, 'P-Asserted-Identity')), 'P-Asserted-Identity').to.equal(impu);
+    t.hold('mcptt-as', 'pCR 7.x.2 step 2');
+    asking.outcome();
     t.show('Default service', 'OPTIONS answered 200; everything else waits for step 4');
   },
 });
+
+/** The body that the filter criteria ask for: service-info, and the UE's REGISTER without its credentials. */
+function expectEnclosed(request: MessageRecord, registered: MessageRecord): void {
+  const entities = parts(request);
+  const types = entities.map(({ type }) => type.split(';', 1)[0]!.toLowerCase());
+  expect(types, 'types of the body’s parts').to.include.members(['application/3gpp-ims+xml', 'message/sip']);
+  const serviceInfo = entities[types.indexOf('application/3gpp-ims+xml')]!.content;
+  expect(serviceInfo, 'service-info').to.match(/<service-info>[^<]/);
+  const enclosed = { bytes: Buffer.from(entities[types.indexOf('message/sip')]!.content, 'latin1') };
+  expect(startLine(enclosed), 'start line of the enclosed REGISTER').to.equal(startLine(registered));
+  for (const [name, compact] of [
+    ['To', 't'],
+    ['Contact', 'm'],
+    ['Call-ID', 'i'],
+    ['CSeq', undefined],
+  ] as const) {
+    expect(header(enclosed, name, compact), `${name} of the enclosed REGISTER`).to.equal(
+      header(registered, name, compact),
+    );
+  }
+  expect(headText(enclosed.bytes), 'credentials in the enclosed REGISTER').not.to.match(
+    /^(proxy-)?authorization\s*:/im,
+  );
+}

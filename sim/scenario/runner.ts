@@ -1,6 +1,6 @@
 /** Runs scenarios against a world of actors, and tells reporters what happens as it happens. */
 import { AssertionError } from 'chai';
-import type { ActorControl } from '../control/actor.ts';
+import type { ActorControl, ActorKind } from '../control/actor.ts';
 import { ControlError } from '../control/actor.ts';
 import { headText, summary } from '../trace/describe.ts';
 import type { MessageRecord } from '../trace/record.ts';
@@ -125,7 +125,7 @@ async function runStep(step: Step, world: World, trace: Trace): Promise<StepResu
     await Promise.race([step.run(hands), late]);
     return done('pass');
   } catch (cause) {
-    return done(verdictOf(cause), failureOf(step, cause, hands.lastAbout));
+    return done(verdictOf(cause), failureOf({ ...step, ...hands.held }, cause, hands.lastAbout));
   } finally {
     clearTimeout(timer);
     guard.abort(new GuardTimeout(`step ${number} is over`));
@@ -187,6 +187,7 @@ async function settle(world: World): Promise<void> {
 class Hands implements StepContext {
   readonly shown: { label: string; value: string }[] = [];
   lastAbout: MessageRecord | undefined;
+  held: Pick<Step, 'responsible' | 'clause'>;
   signal: AbortSignal = AbortSignal.abort();
   readonly #step: Step;
   readonly #world: World;
@@ -196,6 +197,7 @@ class Hands implements StepContext {
 
   constructor(step: Step, world: World, trace: Trace) {
     this.#step = step;
+    this.held = { responsible: step.responsible, clause: step.clause };
     this.#world = world;
     this.#trace = trace;
     this.#from = trace.records.length;
@@ -262,6 +264,10 @@ class Hands implements StepContext {
   about(record: MessageRecord): MessageRecord {
     this.lastAbout = record;
     return record;
+  }
+
+  hold(responsible: ActorKind, clause: string): void {
+    this.held = { responsible, clause };
   }
 
   /** Resolves on the next record, or after `ms`. */

@@ -56,6 +56,8 @@ export interface StepContext {
   show(label: string, value: string): void;
   /** The message that the next assertions are about, so that a failure can show it. */
   about(record: MessageRecord): MessageRecord;
+  /** Who is held responsible for what is asserted from here on, and by which clause; the step's own until then. */
+  hold(responsible: ActorKind, clause: string): void;
 }
 
 /** All given fields must match; `text` is searched in the message's octets as latin1. */
