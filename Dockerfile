@@ -9,7 +9,7 @@ COPY actors ./actors
 COPY scenarios ./scenarios
 COPY fixtures ./fixtures
 # The libc that the image does not have would ride along: only glibc's binary of libsql is kept.
-RUN npm run build && npm prune --omit=dev --ignore-scripts --no-audit --no-fund && rm -rf node_modules/@libsql/*-musl dist/.tsbuildinfo
+RUN npm run build && npm prune --omit=dev --ignore-scripts --no-audit --no-fund && rm -rf node_modules/@libsql/*-musl dist/.tsbuildinfo && find node_modules -type d -empty -delete
 
 FROM node:20-bookworm-slim
 ENV NODE_ENV=production MCPTT_TESTBED_FOLDER=/testbed

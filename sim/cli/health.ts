@@ -1,18 +1,29 @@
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { Agent, fetch } from 'undici';
-import { loadTopology } from './topology.ts';
+import { hostPort, listenAt, loadTopology } from './topology.ts';
 import { UsageError } from './usage-error.ts';
 
 const BOUND_MS = 3000;
 
-/** Asks `/healthz` of one actor of the topology folder. */
-export async function askHealth(folder: string, name: string): Promise<{ ok: boolean; text: string }> {
+/**
+ * Asks `/healthz` of one actor of the topology folder.
+ *
+ * @param here the actor is on this machine, which may not know the way to its name from outside
+ */
+export async function askHealth(folder: string, name: string, here = false): Promise<{ ok: boolean; text: string }> {
   const actor = loadTopology(folder).actors[name];
   if (actor === undefined) throw new UsageError(`there is no actor '${name}' in ${folder}`);
-  const dispatcher = new Agent({ connect: { ca: readFileSync(join(folder, 'public', 'ca.crt'), 'utf8') } });
+  const { host } = hostPort(actor.control);
+  const dispatcher = new Agent({
+    connect: {
+      ca: readFileSync(join(folder, 'public', 'ca.crt'), 'utf8'),
+      ...(isIP(host) === 0 ? { servername: host } : {}),
+    },
+  });
   try {
-    const response = await fetch(`https://${actor.control}/healthz`, {
+    const response = await fetch(`https://${here ? await listenAt(actor, 'control') : actor.control}/healthz`, {
       dispatcher,
       signal: AbortSignal.timeout(BOUND_MS),
     });

@@ -1,6 +1,6 @@
 /** One actor of a topology folder, run here: the actor, its control interface, and the wait for its peers. */
 
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -8,8 +8,10 @@ import { loadFixtures } from '../../fixtures/load.ts';
 import type { ActorKind, Log, Peers } from '../control/actor.ts';
 import { ControlServer } from '../control/server.ts';
 import { ShiftedClock } from '../control/shifted-clock.ts';
+import { systemClock } from '../engine/clock.ts';
 import type { MessageRecord } from '../trace/record.ts';
 import { createRecorder } from '../trace/recorder.ts';
+import { HostTable } from './host-table.ts';
 import { launch, type Place, stateFolderOf } from './launch.ts';
 import { answered, PeerMissing, PROBE_EVERY } from './patience.ts';
 import {
@@ -66,31 +68,34 @@ export async function hostActor(options: HostOptions): Promise<HostedActor> {
       `there is no actor '${name}' in ${folder}; it has: ${Object.keys(topology.actors).join(', ')}`,
     );
   const tls = await answered('init has made no certificate', patience, () => loadTls(folder, name));
-  const clock = new ShiftedClock();
+  const stateFolder = stateFolderOf(folder, name);
+  // An actor that starts again must not fall behind clocks that a scenario has moved ahead meanwhile.
+  const shiftFile = join(stateFolder, 'clock-shift');
+  const clock = new ShiftedClock(systemClock, existsSync(shiftFile) ? Number(readFileSync(shiftFile, 'utf8')) : 0);
   const early: MessageRecord[] = [];
   let deliver = (record: MessageRecord): void => void early.push(record);
   const report = createRecorder({ actor: name, clock, sink: (record) => deliver(record) });
-  const stateFolder = stateFolderOf(folder, name);
   const controlAt = hostPort(
     await answered(`${name} cannot tell where to listen`, patience, () => listenAt(own, 'control')),
   );
-  const launched = await launch(
-    await answered(`${name} cannot tell where to listen`, patience, () => placeOf(folder, name, own)),
-    loadFixtures(options.fixtures),
-    {
-      report,
-      clock,
-      log,
-      tls,
-      stateFolder,
-    },
-  );
+  const place = await answered(`${name} cannot tell where to listen`, patience, () => placeOf(folder, name, own));
+  const endpoints = Object.values(topology.actors).flatMap((actor) => Object.values(actor.endpoints));
+  const hosts = new HostTable(endpoints.map((at) => hostPort(at).host));
+  await hosts.open();
+  const launched = await launch({ ...place, hosts: hosts.addresses }, loadFixtures(options.fixtures), {
+    report,
+    clock,
+    log,
+    tls,
+    stateFolder,
+  });
   let waiting: readonly string[] = Object.keys(NEEDS[own.kind]);
   const control = new ControlServer({
     actor: launched.actor,
     tls,
     ...controlAt,
     clock,
+    onShift: (shift) => writeFileSync(shiftFile, String(shift)),
     waitingFor: () => waiting,
   });
   deliver = control.sink;
@@ -113,6 +118,7 @@ export async function hostActor(options: HostOptions): Promise<HostedActor> {
       await ready.catch(() => {});
       await control.stop();
       await launched.stop();
+      await hosts.close();
     },
   };
 }

@@ -88,16 +88,19 @@ async function loopback(): Promise<Topology> {
   return topology((_actor, _endpoint) => at(), at);
 }
 
-/** On which network each container's endpoint is, told by the one peer that it shares that network with (docker-compose.yml). */
+/**
+ * On which network each container's endpoint is, told by the one peer that it shares that network with (docker-compose.yml); for
+ * the control networks that is `init`, which is always there, as the runner need not be.
+ */
 const FACING: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  'access-network': { lte: 'ue', control: 'runner' },
-  'sip-core': { wss: 'ue', udp: 'ue', sip2: 'mcptt-as', control: 'runner' },
-  'mcptt-as': { sip2: 'sip-core', https: 'kms', control: 'runner' },
+  'access-network': { lte: 'ue', control: 'init' },
+  'sip-core': { wss: 'ue', udp: 'ue', sip2: 'mcptt-as', control: 'init' },
+  'mcptt-as': { sip2: 'sip-core', https: 'kms', control: 'init' },
   // UEs, KMS and MCPTT server come to the IdM from a network each, UEs and the MCPTT server so to the KMS: https is all they offer.
-  idm: { https: '*', control: 'runner' },
-  kms: { https: '*', control: 'runner' },
-  ue: { control: 'runner' },
-  'ue-b': { control: 'runner' },
+  idm: { https: '*', control: 'init' },
+  kms: { https: '*', control: 'init' },
+  ue: { control: 'init' },
+  'ue-b': { control: 'init' },
 };
 
 const CONTAINER_PORTS: Readonly<Record<string, number>> = { lte: 4000, wss: 5081, udp: 5060, sip2: 5060, https: 8443 };

@@ -15,6 +15,8 @@ export interface Place {
   readonly listen: Endpoints;
   /** Host name under which peers reach the endpoint; the numeric host unless given. */
   readonly publicHost?: string;
+  /** Addresses of host names, for the embedded engine; may change while it runs. */
+  readonly hosts?: Readonly<Record<string, string>>;
   /** A drachtio-server for a SIP application, instead of the embedded engine. */
   readonly drachtio?: { readonly host: string; readonly port: number; readonly secret: string };
   /** UE: the subscriber. */
@@ -208,6 +210,7 @@ async function engineFor(
     listen: sip.map(([name, at]) => ({ protocol: PROTOCOLS[name] ?? 'tcp', ...hostPort(at) })),
     control: { host: '127.0.0.1', port: 0, secret },
     tls: context.tls,
+    ...(place.hosts === undefined ? {} : { hosts: place.hosts }),
     log: (level, message) => context.log[level]({}, message),
   });
   const { control } = await engine.start();

@@ -90,31 +90,23 @@ export function loadTls(folder: string, name: string): TlsIdentity {
   }
 }
 
-/**
- * The endpoints of the named actors in the form that a peer uses; SIP stacks do not ask the DNS, so SIP hosts are numeric.
- * Endpoints on networks that this machine is not on, and whose host it therefore does not know, are left out.
- */
-export async function peersOf(topology: Topology, names: readonly string[]): Promise<Peers> {
+/** The endpoints of the named actors in the form that a peer uses. */
+export function peersOf(topology: Topology, names: readonly string[]): Peers {
   const peers: Partial<Record<ActorKind, Endpoints>> = {};
   for (const name of names) {
     const { kind, endpoints } = topology.actors[name]!;
-    const urls = await Promise.allSettled(
-      Object.entries(endpoints).map(async ([key, at]) => [key, await endpointUrl(key, at)] as const),
-    );
     peers[kind] = {
-      ...Object.fromEntries(urls.flatMap((url) => (url.status === 'fulfilled' ? [url.value] : []))),
+      ...Object.fromEntries(Object.entries(endpoints).map(([key, at]) => [key, endpointUrl(key, at)])),
       ...(kind === 'idm' ? { issuer: `https://${endpoints.https}` } : {}),
     };
   }
   return peers;
 }
 
-async function endpointUrl(key: string, at: string): Promise<string> {
+function endpointUrl(key: string, at: string): string {
   if (key === 'https' || key === 'wss') return `${key}://${at}`;
-  const { host, port } = hostPort(at);
-  const address = `${await numeric(host)}:${port}`;
-  if (key === 'lte') return `tcp://${address}`;
-  return `sip:${address};transport=${key === 'sip2' ? 'tcp' : key}`;
+  if (key === 'lte') return `tcp://${at}`;
+  return `sip:${at};transport=${key === 'sip2' ? 'tcp' : key}`;
 }
 
 /** The address of a host name, bracketed if IPv6. */

@@ -113,7 +113,6 @@ async function elsewhere(options: WorldOptions, folder: string): Promise<OpenWor
   };
   try {
     for (const [name, { kind, control }] of Object.entries(topology.actors)) {
-      if (kind === 'ue' && !options.actors.includes(name)) continue;
       const remote = new RemoteControl({ name, kind, url: `https://${control}`, tls });
       controls.set(name, remote);
       await untilReady(folder, name, options.waitMs ?? 0);

@@ -25,6 +25,8 @@ export interface ControlServerOptions {
   readonly port: number;
   /** The actor's clock, so that the runner can move it; without one `advance` is refused. */
   readonly clock?: ShiftedClock;
+  /** Told by how much the clock is now ahead of real time, after the runner has moved it. */
+  readonly onShift?: (shift: number) => void;
   /** Peers that the actor still waits for; an empty list is healthy. */
   readonly waitingFor: () => readonly string[];
 }
@@ -98,8 +100,10 @@ export class ControlServer {
     });
     app.use('/control', onlyRunner, express.json({ limit: BODY_LIMIT }));
     app.post(`${PATHS.do}/advanceClock`, async (req, res) => {
-      await this.#options.clock?.advance(Number((req.body as JsonObject).ms));
-      res.json({ ...this.#stand(), value: this.#options.clock?.now() ?? null } satisfies ControlAnswer);
+      const { clock, onShift } = this.#options;
+      await clock?.advance(Number((req.body as JsonObject).ms));
+      if (clock !== undefined) onShift?.(clock.shift);
+      res.json({ ...this.#stand(), value: clock?.now() ?? null } satisfies ControlAnswer);
     });
     app.post(`${PATHS.do}/:name`, (req, res) => this.#answer('verbs', req, res));
     app.post(`${PATHS.read}/:name`, (req, res) => this.#answer('readings', req, res));

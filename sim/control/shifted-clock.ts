@@ -7,15 +7,20 @@ import { type Clock, ManualClock, systemClock, type TimerHandle } from '../engin
 export class ShiftedClock implements Clock {
   readonly #base: Clock;
   readonly #manual: ManualClock;
-  readonly #started: number;
-  #shift = 0;
+  #shift: number;
   #wake: TimerHandle | undefined;
   readonly #deadlines = new Map<object, number>();
 
-  constructor(base: Clock = systemClock) {
+  /** @param shift milliseconds by which this clock is ahead of `base` from the start */
+  constructor(base: Clock = systemClock, shift = 0) {
     this.#base = base;
-    this.#started = base.now();
-    this.#manual = new ManualClock(this.#started);
+    this.#shift = shift;
+    this.#manual = new ManualClock(this.now());
+  }
+
+  /** Milliseconds by which this clock is ahead of the one beneath. */
+  get shift(): number {
+    return this.#shift;
   }
 
   now(): number {
