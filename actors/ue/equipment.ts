@@ -247,6 +247,7 @@ export class UserEquipment {
   async restart(): Promise<void> {
     this.#usim = new Usim(this.#config.usim, this.#usim.saveSequences());
     await this.#shutDown();
+    for (const client of this.clients) client.inbox.length = 0;
     this.#ceks = this.#newKeyStore();
     this.#access = this.#newAccess();
     this.#registration = this.#newRegistration();
@@ -354,6 +355,7 @@ export class UserEquipment {
     return new Registration({
       usim: this.#usim,
       access,
+      instanceId: this.#instanceId,
       homeDomain,
       expires: expires ?? DEFAULT_EXPIRES,
       autoRefresh: autoRefresh ?? true,
