@@ -1,6 +1,12 @@
 /** The catalogue, in the order in which `list` and `run all` take it. */
 import type { Scenario } from '../sim/scenario/scenario.ts';
+import { auth1 } from './auth-1.ts';
+import { auth2 } from './auth-2.ts';
+import { auth3 } from './auth-3.ts';
+import { cek2 } from './cek-2.ts';
+import { conf1 } from './conf-1.ts';
 import { figure } from './figure-7.x.2-1.ts';
+import { http11 } from './http1-1.ts';
 import { ibc1ClientSignature } from './ibc-1-client-signature.ts';
 import { ibc1ServerSignature } from './ibc-1-server-signature.ts';
 import { life1ConnectionLost } from './life-1-connection-lost.ts';
@@ -13,6 +19,7 @@ import { life1TokenExpiry } from './life-1-token-expiry.ts';
 import { life2Age } from './life-2-age.ts';
 import { life2Messages } from './life-2-messages.ts';
 import { life2Operator } from './life-2-operator.ts';
+import { life2Traffic } from './life-2-traffic.ts';
 import { life2TwoUpdates } from './life-2-two-updates.ts';
 import { life3 } from './life-3.ts';
 import { life4EventStream } from './life-4-event-stream.ts';
@@ -25,27 +32,45 @@ import { mime2 } from './mime-2.ts';
 import { multi1AtOnce } from './multi-1-at-once.ts';
 import { multi1ForeignToken } from './multi-1-foreign-token.ts';
 import { multi1InTurn } from './multi-1-in-turn.ts';
+import { order1 } from './order-1.ts';
 import { pol1Off } from './pol-1-off.ts';
 import { pol1On } from './pol-1-on.ts';
 import { privateCall } from './private-call.ts';
+import { step0Resynchronisation } from './step-0-resynchronisation.ts';
+import { step1Refusals } from './step-1-refusals.ts';
 import { step1N } from './step-1n.ts';
 import { step2S } from './step-2s.ts';
+import { step3aRefusals } from './step-3a.ts';
+import { step3bPush } from './step-3b-push.ts';
+import { step4Refusals } from './step-4-refusals.ts';
 
 export const scenarios: readonly Scenario[] = [
   figure,
+  order1,
+  step0Resynchronisation,
+  step1Refusals,
   step1N,
   step2S,
+  step3aRefusals,
+  step3bPush,
+  step4Refusals,
   pol1Off,
   pol1On,
   multi1AtOnce,
   multi1ForeignToken,
   multi1InTurn,
+  auth1,
+  auth2,
+  auth3,
+  http11,
+  cek2,
   mime1Tampered,
   mime2,
   ibc1ClientSignature,
   ibc1ServerSignature,
   message,
   privateCall,
+  conf1,
   life1ConnectionLost,
   life1Deregistration,
   life1LogOff,
@@ -56,6 +81,7 @@ export const scenarios: readonly Scenario[] = [
   life2Age,
   life2Messages,
   life2Operator,
+  life2Traffic,
   life2TwoUpdates,
   life3,
   life4EventStream,

@@ -1,6 +1,17 @@
 import { expect } from 'chai';
 import type { Step } from '../../sim/scenario/scenario.ts';
-import { body, startLine, wholeText } from '../checks/sip.ts';
+import { attempt } from '../checks/attempt.ts';
+import { mcpttId } from '../checks/keys.ts';
+import { optionalHeader, startLine, wholeText } from '../checks/sip.ts';
+import {
+  expectClaims,
+  expectPublished,
+  KMS_SCOPE,
+  type Login,
+  resourcesOf,
+  SERVICE_SCOPE,
+  tokensFor,
+} from '../checks/tokens.ts';
 
 /**
  * Step 3a: the user logs in at the IdM and gets two access tokens (OpenID Connect Core 3.1, RFC 7636, RFC 8707, TS 33.180 annex B).
@@ -24,47 +35,62 @@ export const step3a = (user = 'alice', ue = 'ue'): Step => ({
   responsible: 'idm',
   guard: 15_000,
   run: async (t) => {
-    const tokens = await t.actor(ue).do<{ mcptt: Claims; kms: Claims }>('logIn', { user });
-    const requests = t.records({ interface: 'CSC-1', actor: ue, direction: 'sent' });
-    const authorization = requests.find((r) => startLine(r).includes('response_type=code'));
-    expect(authorization, 'authorization request').not.to.equal(undefined);
-    const asked = new URLSearchParams(startLine(t.about(authorization!)).split(' ')[1]!.split('?')[1]);
+    const loggingIn = await attempt(t, t.actor(ue).do<Login>('logIn', { user }));
+    const atUe = { interface: 'CSC-1', actor: ue, direction: 'sent' } as const;
+    const isAuthorization = { ...atUe, where: (r: { bytes: Uint8Array }) => /^GET \S*[?&]client_id=/.test(startLine(r)) };
+
+    const issuer = await t.actor('idm').read<string>('issuer');
+    t.hold('idm', 'OpenID Connect Discovery 1.0 3');
+    expectPublished(t, issuer, []);
+    t.hold('ue', 'TS 33.180 B.3.2, RFC 7636 4.3');
+    const authorization = await loggingIn.seen('the authorization request', isAuthorization);
+    const asked = new URLSearchParams(startLine(authorization).split(' ')[1]!.split('?')[1]);
+    expect(asked.get('response_type'), 'response_type').to.equal('code');
     expect(asked.get('code_challenge_method'), 'PKCE').to.equal('S256');
+    expect(asked.get('code_challenge'), 'code_challenge, SHA-256 in base64url').to.match(/^[\w-]{43}$/);
     expect(asked.get('acr_values'), 'acr_values').to.equal('3gpp:acr:password');
-    expect(asked.get('scope')?.split(' '), 'scope').to.include('openid');
-    expect(
-      requests.some((r) => wholeText(r).includes('[password]') || r.redacted.includes('password')),
-      'login form posted',
-    ).to.equal(true);
-    const resources = requests
-      .filter((r) => startLine(r).startsWith('POST'))
-      .map((r) => new URLSearchParams(body(r)).get('resource'))
-      .filter((r) => r !== null);
-    expect(resources, 'resources asked for at the token endpoint').to.include.members([
-      'urn:3gpp:mcptt:server',
-      'urn:3gpp:mcptt:kms',
+    expect(asked.get('scope')?.split(' '), 'scope').to.include.members(['openid', SERVICE_SCOPE, KMS_SCOPE]);
+    expect(asked.get('state'), 'state').to.be.a('string').and.not.equal('');
+    const form = await loggingIn.seen('the login form with the password', {
+      ...atUe,
+      where: (r) => r.redacted.includes('password') || wholeText(r).includes('[password]'),
+    });
+    expect(startLine(form), 'the password travels in a body').to.match(/^POST \S+ HTTP/);
+
+    t.hold('idm', 'TS 33.180 B.3.3, RFC 8707 2.2');
+    const tokens = loggingIn.outcome();
+    const requests = t.records(atUe);
+    expect(requests.flatMap(resourcesOf), 'resources asked for at the token endpoint').to.include.members([
+      SERVER,
+      KMS,
     ]);
-    const issuer = await t.actor('idm').read<string | { issuer: string }>('issuer');
-    for (const [claims, audience] of [
-      [tokens.mcptt, 'urn:3gpp:mcptt:server'],
-      [tokens.kms, 'urn:3gpp:mcptt:kms'],
-    ] as const) {
-      expect(claims, 'claims').to.include.keys('mcptt_id', 'client_id', 'scope', 'aud', 'iss', 'exp');
-      expect(claims.aud, 'audience').to.equal(audience);
-      expect(claims.iss, 'issuer').to.equal(typeof issuer === 'string' ? issuer : issuer.issuer);
+    const [forServer, forKms] = [SERVER, KMS].map((resource) => tokensFor(t, resource, ue).at(-1)!);
+    expect(forServer!.token, 'two access tokens').not.to.equal(forKms!.token);
+    for (const { record } of [forServer!, forKms!]) {
+      expect(optionalHeader(t.about(record), 'cache-control'), 'Cache-Control of a token').to.include('no-store');
     }
-    expect(tokens.mcptt.mcptt_id, 'both tokens name the same user').to.equal(tokens.kms.mcptt_id);
+    t.hold('idm', 'TS 33.180 B.4, RFC 9068 2.2');
+    const common = { issuer, mcpttId: mcpttId(user), clientId: asked.get('client_id')! };
+    t.about(forServer!.record);
+    expectClaims(tokens.mcptt, { ...common, audience: SERVER, scopes: [SERVICE_SCOPE] });
+    expect(tokens.mcptt.scope, 'scope of the token for the MCPTT server').not.to.include(KMS_SCOPE);
+    expect(tokens.mcptt.exp - tokens.mcptt.iat, 'life of the token, as its answer says').to.equal(forServer!.expiresIn);
+    t.about(forKms!.record);
+    expectClaims(tokens.kms, { ...common, audience: KMS, scopes: [KMS_SCOPE] });
+    expect(tokens.kms.exp - tokens.kms.iat, 'life of the token, as its answer says').to.equal(forKms!.expiresIn);
+    expect(tokens.kms.jti, 'each token has a jti of its own').not.to.equal(tokens.mcptt.jti);
+    expect(tokens.kms.sub, 'both tokens are of one subject').to.equal(tokens.mcptt.sub);
+    const { mcptt: first, kms: second } = tokens.headers ?? {};
+    for (const header of [first, second].filter((h) => h !== undefined)) {
+      expect(header.alg, 'algorithm that signs the token').to.equal('ES256');
+      expect(header.typ?.toLowerCase().replace('application/', ''), 'typ of the token').to.equal('at+jwt');
+      expect(header.kid, 'kid of the token').to.be.a('string');
+    }
+    expectPublished(t, issuer, [first?.kid, second?.kid].filter((kid) => kid !== undefined));
     t.show('MCPTT ID', tokens.mcptt.mcptt_id);
-    t.show('Tokens', `${tokens.mcptt.aud} and ${tokens.kms.aud}`);
+    t.show('Tokens', `${SERVER} and ${KMS}`);
   },
 });
 
-interface Claims {
-  readonly mcptt_id: string;
-  readonly client_id: string;
-  readonly scope: string;
-  readonly aud: string;
-  readonly iss: string;
-  readonly exp: number;
-  readonly [claim: string]: string | number;
-}
+const SERVER = 'urn:3gpp:mcptt:server';
+const KMS = 'urn:3gpp:mcptt:kms';

@@ -1,0 +1,91 @@
+/** What step 3a asks of access tokens (RFC 9068, TS 33.180 B.4) and of what the IdM publishes. Tokens themselves are never in records. */
+import { expect } from 'chai';
+import type { StepContext } from '../../sim/scenario/scenario.ts';
+import type { MessageRecord } from '../../sim/trace/record.ts';
+import { body, optionalHeader, startLine } from './sip.ts';
+
+export interface Claims {
+  readonly mcptt_id: string;
+  readonly client_id: string;
+  readonly scope: string;
+  readonly aud: string | readonly string[];
+  readonly iss: string;
+  readonly sub: string;
+  readonly jti: string;
+  readonly iat: number;
+  readonly exp: number;
+}
+
+/** What the UE tells of its login: claims and protected headers of both access tokens. */
+export interface Login {
+  readonly mcptt: Claims;
+  readonly kms: Claims;
+  readonly headers?: Readonly<Record<'mcptt' | 'kms', { alg?: string; typ?: string; kid?: string }>>;
+}
+
+export const KMS_SCOPE = '3gpp:mc:ptt_key_management_service';
+export const SERVICE_SCOPE = '3gpp:mc:ptt_service';
+/** Seconds; a token that is good for longer than a day stands for a user who may have left the service long ago. */
+const LONGEST_LIFE = 86_400;
+
+/** Asserts the claims of one access token. */
+export function expectClaims(
+  claims: Claims,
+  expected: { audience: string; issuer: string; mcpttId: string; clientId: string; scopes: readonly string[] },
+): void {
+  const names = ['mcptt_id', 'client_id', 'scope', 'aud', 'iss', 'sub', 'jti', 'iat', 'exp'];
+  expect(claims, `claims of the token for ${expected.audience}`).to.include.keys(...names);
+  expect([claims.aud].flat(), 'audience').to.deep.equal([expected.audience]);
+  expect(claims.iss, 'issuer').to.equal(expected.issuer);
+  expect(claims.mcptt_id, 'mcptt_id').to.equal(expected.mcpttId);
+  expect(claims.client_id, 'client_id').to.equal(expected.clientId);
+  expect(claims.scope.split(' '), `scope of the token for ${expected.audience}`).to.include.members([...expected.scopes]);
+  expect(claims.exp - claims.iat, 'life of the token, seconds').to.be.within(1, LONGEST_LIFE);
+}
+
+interface TokenAnswer {
+  readonly record: MessageRecord;
+  /** The access token as records show it: `[token <digest>]`. */
+  readonly token: string;
+  readonly expiresIn: number;
+}
+
+/** Answers of the token endpoint to requests for this resource, the newest last. */
+export function tokensFor(t: StepContext, resource: string, ue = 'ue'): TokenAnswer[] {
+  const atUe = t.records({ interface: 'CSC-1', actor: ue }, 'all');
+  const asked = atUe.filter(
+    (r) => r.direction === 'sent' && startLine(r).startsWith('POST') && resourcesOf(r).includes(resource),
+  );
+  return asked.flatMap((request) => {
+    const span = request.correlation?.replace('/request', '/response');
+    const record = atUe.find((r) => r.correlation === span && startLine(r).includes(' 200'));
+    if (record === undefined) return [];
+    const answer = JSON.parse(body(record)) as { access_token: string; expires_in: number; token_type?: string };
+    return [{ record, token: answer.access_token, expiresIn: answer.expires_in }];
+  });
+}
+
+export const resourcesOf = (request: MessageRecord): string[] => new URLSearchParams(body(request)).getAll('resource');
+
+/** Asserts that the IdM speaks https only, offers PKCE, and publishes public ES256 keys, where these were seen. */
+export function expectPublished(t: StepContext, issuer: string, kids: readonly (string | undefined)[]): void {
+  expect(issuer, 'issuer').to.match(/^https:\/\//);
+  for (const record of t.records({ interface: 'CSC-1', status: 200 }, 'all')) {
+    if (!/json/.test(optionalHeader(record, 'content-type') ?? '')) continue;
+    const document = JSON.parse(body(t.about(record))) as Record<string, unknown> & { keys?: Record<string, string>[] };
+    if (document.authorization_endpoint !== undefined) {
+      expect(document.issuer, 'issuer of the discovery document').to.equal(issuer);
+      for (const name of ['authorization_endpoint', 'token_endpoint', 'jwks_uri'])
+        expect(document[name], name).to.match(/^https:\/\//);
+      expect(document.code_challenge_methods_supported, 'code_challenge_methods_supported').to.include('S256');
+    }
+    for (const key of document.keys ?? []) {
+      expect(key, 'published key').to.include({ kty: 'EC', crv: 'P-256' }).and.not.include.any.keys('d', 'k');
+      expect(key.kid, 'kid of a published key').to.be.a('string');
+    }
+  }
+  const published = t
+    .records({ interface: 'CSC-1', status: 200, where: (r) => body(r).includes('"keys"') }, 'all')
+    .flatMap((r) => (JSON.parse(body(r)) as { keys: { kid: string }[] }).keys.map(({ kid }) => kid));
+  if (published.length > 0) expect(published, 'kids published').to.include.members([...kids]);
+}

@@ -1,0 +1,72 @@
+import { expect } from 'chai';
+import type { JsonObject } from '../sim/control/actor.ts';
+import type { Scenario } from '../sim/scenario/scenario.ts';
+import { client, mcpttId, sipSession } from './checks/keys.ts';
+import { refused } from './checks/refusal.ts';
+import { expectSecret } from './checks/secrecy.ts';
+import { bringUp, withUes } from './steps/bring-up.ts';
+
+const USERS = ['alice', 'bob', 'carol', 'dave'];
+
+/**
+ * CONF-1, S1-1, S1-3 (pCR 7.x): whatever users do, the SIP core sees nothing of MCPTT: in no message, under no encoding.
+ *
+ * ```
+ * UE A, UE B                     SIP core                      MCPTT server
+ *  ├── PUBLISH, MESSAGE, INVITE ───▶│ octets of every message ────▶│
+ *  ├── refused ones, log-off ──────▶│ searched, decoded, searched  │
+ * ```
+ */
+export const conf1: Scenario = {
+  id: 'conf-1',
+  title:
+    'Authorization, messages, calls, refusals and log-off: no SIP message gives away identity, token, profile or text',
+  requirements: ['CONF-1', 'S1-1', 'S1-3'],
+  actors: withUes('ue', 'ue-b'),
+  steps: [
+    bringUp('bound', { ue: ['alice'], 'ue-b': ['bob'] }),
+    {
+      number: '5',
+      title: 'Users send, call, are refused and log off; every octet on SIP-1 and SIP-2 is searched',
+      clause: 'pCR 7.x',
+      responsible: 'ue',
+      guard: 30_000,
+      run: async (t) => {
+        const [a, b] = [t.actor('ue'), t.actor('ue-b')];
+        const { clientId, profile } = await client(t, 'alice');
+        await a.do('sendMessage', { user: 'alice', to: mcpttId('bob'), text: TEXT });
+        await b.do('sendMessage', { user: 'bob', to: mcpttId('alice'), text: TEXT });
+        const { callId } = await a.do<{ callId: string }>('call', { user: 'alice', to: mcpttId('bob') });
+        await a.do('reinvite', { callId });
+        await a.do('hangUp', { callId });
+        const wrong: JsonObject[][] = [
+          [{ at: 'token', op: 'replace', path: '', value: 'other' }],
+          [{ at: 'cms', op: 'flip', path: '-1' }],
+          [{ at: 'cms', op: 'flip', path: 'signature' }],
+        ];
+        for (const deviate of wrong) await refused('a wrong PUBLISH', a.do('publish', { user: 'alice', deviate }));
+        await a.do('logOff', { user: 'alice' });
+        const sip = t.records({ where: (r) => r.protocol === 'sip' }, 'all');
+        for (const [name, count] of [
+          ['SIP-1', 20],
+          ['SIP-2', 20],
+        ] as const)
+          expect(sip.filter((r) => r.interface === name).length, `messages on ${name}`).to.be.at.least(count);
+        expectSecret(sip, [
+          ...USERS.map((user) => ({ what: `MCPTT ID of ${user}`, text: `${user}@mcptt.example` })),
+          { what: 'MCPTT client id', text: clientId },
+          { what: 'text of a MESSAGE', text: TEXT },
+          { what: 'MCPTT signalling', text: 'mcptt-request-uri' },
+          { what: 'settings', text: 'poc-settings+xml' },
+          { what: 'SDP', text: 'a=rtpmap' },
+          ...['participantType', 'mcptt-user-profile'].map((text) => ({ what: 'user profile', text })),
+          ...((profile?.groups ?? []) as string[]).map((text) => ({ what: 'group of the user', text })),
+        ]);
+        expect(await sipSession(t), 'SIP session').not.to.include('alice');
+        t.show('Searched', `${sip.length} SIP messages, base64, hexadecimal and percent encodings undone`);
+      },
+    },
+  ],
+};
+
+const TEXT = 'meet at the north gate';

@@ -1,0 +1,56 @@
+import { expect } from 'chai';
+import type { Scenario } from '../sim/scenario/scenario.ts';
+import { summary } from '../sim/trace/describe.ts';
+import { withUes } from './steps/bring-up.ts';
+import { step0 } from './steps/step-0.ts';
+
+/**
+ * STEP-0: the network's SQN is stale (TS 33.102 6.3.5, TS 24.301 5.4.2.6 case e).
+ *
+ * ```
+ * UE                                      access network, SQN set back
+ *  ├── Attach request ─────────────────────────▶│
+ *  │◀── Authentication request ─────────────────┤ SQN not fresh
+ *  ├── Authentication failure #21, AUTS ───────▶│ takes over SQN_MS
+ *  │◀── Authentication request ─────────────────┤ and so on, as in step 0
+ *  │◀── Detach, Attach again ···················│ K_ASME on both sides is equal again, and another
+ * ```
+ */
+export const step0Resynchronisation: Scenario = {
+  id: 'step-0-resynchronisation',
+  title: 'A stale SQN is answered with AUTS; the network resynchronises and the attach goes on',
+  requirements: ['STEP-0'],
+  actors: withUes('ue'),
+  steps: [
+    step0(),
+    {
+      number: '0-bis',
+      title: 'The network’s SQN is set back: the UE answers with AUTS, and both agree on K_ASME again',
+      clause: 'TS 33.102 6.3.5',
+      responsible: 'ue',
+      guard: 15_000,
+      run: async (t) => {
+        const ue = t.actor('ue');
+        const before = await ue.read<{ imsi: string; kasmeFingerprint: string }>('attach');
+        await ue.do('detach');
+        await t.actor('access-network').do('resetSqn', { imsi: before.imsi, sqn: '000000000000' });
+        await ue.do('attach');
+        const seen = t.records({ interface: 'LTE', actor: 'ue' }).map((record) => summary(t.about(record)));
+        expect(seen, 'messages').to.include('Authentication failure (synch failure)');
+        expect(
+          seen.filter((name) => name === 'Authentication request'),
+          'challenges',
+        ).to.have.length(2);
+        const after = await ue.read<{ attached: boolean; kasmeFingerprint: string }>('attach');
+        const network = await t.until('the network has the Attach complete', async () => {
+          const { imsi } = before;
+          const seen = await t.actor('access-network').read<{ kasmeFingerprint?: string }>('attached', { imsi });
+          return seen.kasmeFingerprint;
+        });
+        expect(after.attached, 'attached').to.equal(true);
+        expect(after.kasmeFingerprint, 'K_ASME of both sides').to.equal(network);
+        expect(after.kasmeFingerprint, 'K_ASME is another one').not.to.equal(before.kasmeFingerprint);
+      },
+    },
+  ],
+};

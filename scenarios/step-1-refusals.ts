@@ -1,0 +1,102 @@
+import { expect } from 'chai';
+import type { Scenario } from '../sim/scenario/scenario.ts';
+import { refused, refusedBySip } from './checks/refusal.ts';
+import { digest, header } from './checks/sip.ts';
+import { bringUp, withUes } from './steps/bring-up.ts';
+import { step1 } from './steps/step-1.ts';
+
+/**
+ * STEP-1: whom the SIP core does not register, and how it resynchronises (TS 33.203 6.1, RFC 3310).
+ *
+ * ```
+ * UE                                          SIP core
+ *  ├── OPTIONS, not registered ─────────────────▶│ (the UE does not even send it)
+ *  ├── REGISTER, response not from RES ─────────▶│ 403
+ *  │                                             │ SQN set back
+ *  ├── REGISTER ────────────────────────────────▶│ 401, SQN not fresh
+ *  ├── REGISTER, auts ──────────────────────────▶│ 401, fresh
+ *  ├── REGISTER, response ──────────────────────▶│ 200
+ * ```
+ */
+export const step1Refusals: Scenario = {
+  id: 'step-1-refusals',
+  title: 'A wrong RES is refused; a stale SQN is answered with auts, and the registration goes on',
+  requirements: ['STEP-1'],
+  actors: withUes('ue'),
+  steps: [
+    bringUp('attached', { ue: [] }),
+    {
+      number: '1',
+      title: 'A response that RES does not give is refused with 403, and there is no registration',
+      clause: 'TS 33.203 6.1.2.2',
+      responsible: 'sip-core',
+      guard: 15_000,
+      run: async (t) => {
+        const ue = t.actor('ue');
+        const refusal = await refused('OPTIONS before registering', ue.do('options'));
+        expect(refusal.code, 'without a registration').to.equal('UE_NOT_REGISTERED');
+        const response = '0123456789abcdef0123456789abcdef';
+        const deviate = [{ at: 'sip', op: 'set', path: 'authorization.response', value: response }];
+        await refusedBySip(t, 'wrong RES', ue.do('register', { deviate }), 403);
+        const { impu } = await ue.read<{ impu: string }>('registration');
+        expect(await t.actor('sip-core').read('registration', { impu }), 'at the core').to.deep.equal({
+          registered: false,
+        });
+        expect(t.records({ interface: 'SIP-2', method: 'REGISTER' }), 'third-party REGISTERs').to.deep.equal([]);
+      },
+    },
+    {
+      number: '1-bis',
+      title: 'The core’s SQN is set back: the UE answers with auts, the core resynchronises and registers it',
+      clause: 'TS 33.203 6.1.3, RFC 3310 3.4',
+      responsible: 'sip-core',
+      guard: 15_000,
+      run: async (t) => {
+        const ue = t.actor('ue');
+        await t.precondition('the USIM has seen an SQN', async () => {
+          await ue.do('register');
+          await ue.do('deregister');
+        });
+        const { imsi } = await ue.read<{ imsi: string }>('attach');
+        const impi = `${imsi}@ims.mnc001.mcc001.3gppnetwork.org`;
+        await t.actor('sip-core').do('setSqn', { impi, sqn: '000000000001' });
+        const from = t.records().length;
+        await ue.do('register');
+        const sent = t
+          .records({ interface: 'SIP-1', actor: 'ue' })
+          .filter((record) => t.records().indexOf(record) >= from && record.direction === 'sent');
+        const auts = sent.map((record) => digest(header(t.about(record), 'Authorization'), 'auts'));
+        expect(
+          auts.filter((value) => value !== undefined && value !== ''),
+          'auts of 14 octets',
+        ).to.have.length(1);
+        expect(sent, 'REGISTERs: empty, auts, response').to.have.length(3);
+        expect(await ue.read('registration'), 'registration').to.include({ registered: true });
+        await ue.do('deregister');
+      },
+    },
+    step1(),
+    {
+      number: '1-ter',
+      title: 'A refresh keeps the SIP session; de-registration ends it; CK and IK never show',
+      clause: 'TS 24.229 5.1.1.4, 5.1.1.6',
+      responsible: 'sip-core',
+      guard: 15_000,
+      run: async (t) => {
+        const ue = t.actor('ue');
+        const before = await ue.read<{ sipSession: string; impu: string }>('registration');
+        await ue.do('refresh');
+        expect((await ue.read<{ sipSession: string }>('registration')).sipSession, 'SIP session').to.equal(
+          before.sipSession,
+        );
+        await ue.do('deregister');
+        const { impu } = before;
+        expect(await t.actor('sip-core').read('registration', { impu }), 'at the core').to.deep.equal({
+          registered: false,
+        });
+        for (const record of t.records({ interface: 'SIP-1' }, 'all'))
+          expect(t.about(record).redacted, 'keys on SIP-1').not.to.include('cipher-key');
+      },
+    },
+  ],
+};
