@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { Command, Option } from 'commander';
 import { consoleReporter } from '../../report/console.ts';
 import { fileReporter, together } from '../../report/files.ts';
@@ -5,7 +6,7 @@ import { jsonReport } from '../../report/json.ts';
 import { junitReport } from '../../report/junit.ts';
 import { mermaidReport } from '../../report/mermaid.ts';
 import { type Reporter, runScenario } from '../../scenario/runner.ts';
-import type { Scenario, ScenarioResult } from '../../scenario/scenario.ts';
+import type { Scenario, ScenarioResult, Step } from '../../scenario/scenario.ts';
 import { exitCode, worse } from '../../scenario/verdict.ts';
 import { UsageError } from '../usage-error.ts';
 
@@ -17,6 +18,7 @@ interface RunOptions {
   readonly brief?: true;
   readonly folder?: string;
   readonly wait: string;
+  readonly pauseBefore?: string;
   readonly fixtures?: string;
 }
 
@@ -37,6 +39,10 @@ export function runCommand(): Command {
       ),
     )
     .option('--wait <seconds>', 'with --folder: how long its actors may take to be ready', '60')
+    .option(
+      '--pause-before <step>',
+      'wait for a line on standard input before this step: time to look around, or to restart an actor',
+    )
     .option('--fixtures <folder>', 'subscribers, users and policy from this folder instead of the packaged ones')
     .action(async (ids: string[], options: RunOptions) => {
       process.exitCode = await run(ids, options);
@@ -51,6 +57,29 @@ async function chosen(ids: readonly string[]): Promise<Scenario[]> {
     if (scenario === undefined) throw new UsageError(`there is no scenario '${id}'; \`list\` names them all`);
     return scenario;
   });
+}
+
+/** Longest that a run waits for the person before it, milliseconds. */
+const PAUSE_MS = 600_000;
+
+/** The scenario with one more step, which ends with the next line on standard input. */
+function pausedBefore(number: string | undefined, scenario: Scenario): Scenario {
+  const at = scenario.steps.findIndex((step) => step.number === number);
+  if (at < 0) return scenario;
+  const pause: Step = {
+    number: 'pause',
+    title: `The operator goes on to step ${number}`,
+    clause: '-',
+    responsible: scenario.steps[at]!.responsible,
+    guard: PAUSE_MS,
+    run: async () => {
+      process.stdout.write(`paused before step ${number}: press Enter to go on\n`);
+      process.stdin.resume();
+      await once(process.stdin, 'data');
+      process.stdin.pause();
+    },
+  };
+  return { ...scenario, steps: scenario.steps.toSpliced(at, 0, pause) };
 }
 
 function reporters(options: RunOptions, count: number): Reporter {
@@ -82,7 +111,7 @@ const RELEASE_13 =
 const REVEALED = 'REVEALED: this run was made with --reveal; its reports hold keys, tokens and passwords of test data.';
 
 async function run(ids: readonly string[], options: RunOptions): Promise<number> {
-  const list = await chosen(ids);
+  const list = (await chosen(ids)).map((scenario) => pausedBefore(options.pauseBefore, scenario));
   const reporter = reporters(options, list.length);
   const { openWorld } = await import('../world.ts');
   const world = await openWorld({
