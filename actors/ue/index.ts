@@ -1,4 +1,5 @@
 /** The UE: USIM, SIP user agent, IdM client, KMS client and the MCPTT clients of its users. See README.md. */
+import { decodeProtectedHeader } from 'jose';
 import type { Actor, ActorContext, Endpoints, JsonObject, Peers } from '../../sim/control/actor.ts';
 import { createBodyProtection } from '../messages/body-protection.ts';
 import { EccsiVerifier } from '../security/ibc/eccsi-native.ts';
@@ -51,7 +52,7 @@ class Ue implements Actor {
     logIn: async (args) => {
       const password = args.password === undefined ? undefined : text(args, 'password');
       const login = await this.#equipment.logIn(text(args, 'user'), password, (args.deviate ?? {}) as LoginDeviations);
-      return { ...login.claims };
+      return { ...login.claims, headers: { mcptt: headerOf(login.mcpttToken), kms: headerOf(login.kmsToken) } };
     },
     refreshTokens: async (args) => ({ ...(await this.#equipment.refreshTokens(text(args, 'user'))).claims }),
     requestKey: (args) => this.#equipment.requestKey(text(args, 'user'), deviationsOf(args)),
@@ -190,6 +191,16 @@ class Ue implements Actor {
 async function done(running: Promise<void>): Promise<JsonObject> {
   await running;
   return {};
+}
+
+/** Algorithm, type and key name of a token; nothing of it for a token that is no JWT. */
+function headerOf(token: string): JsonObject {
+  try {
+    const { alg = '', typ = '', kid } = decodeProtectedHeader(token);
+    return { alg, typ, ...(kid === undefined ? {} : { kid }) };
+  } catch {
+    return {};
+  }
 }
 
 /** @throws UeError `UE_ARGUMENT` */

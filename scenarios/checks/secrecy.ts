@@ -1,5 +1,7 @@
 /** CONF-1, S1-3: nothing sensitive may be seen on SIP-1 and SIP-2, in clear or under a transfer encoding. */
 import { expect } from 'chai';
+import { ACTOR_KINDS } from '../../sim/control/actor.ts';
+import type { StepContext } from '../../sim/scenario/scenario.ts';
 import { summary } from '../../sim/trace/describe.ts';
 import type { MessageRecord } from '../../sim/trace/record.ts';
 
@@ -26,10 +28,13 @@ export interface Secret {
   readonly text: string;
 }
 
+/** Before a user has logged in on SIP there is nothing else to hide: no MCPTT ID of anybody may show. */
+export const ANY_MCPTT_ID: readonly Secret[] = [{ what: 'MCPTT ID', text: '@mcptt.example' }];
+
 /** What of `secrets` can be read in the record, by its `what`; kinds of token or key that the recorder took out come first. */
 export function readable(record: MessageRecord, secrets: readonly Secret[]): string[] {
-  const views = readings(record.bytes);
-  const found = secrets.filter(({ text }) => views.some((view) => view.includes(text)));
+  const views = readings(record.bytes).map((view) => view.toLowerCase());
+  const found = secrets.filter(({ text }) => views.some((view) => view.includes(text.toLowerCase())));
   return [...new Set([...record.redacted, ...found.map((s) => s.what)])];
 }
 
@@ -37,5 +42,14 @@ export function readable(record: MessageRecord, secrets: readonly Secret[]): str
 export function expectSecret(records: readonly MessageRecord[], secrets: readonly Secret[]): void {
   for (const record of records.filter((r) => r.protocol === 'sip')) {
     expect(readable(record, secrets), `what ${summary(record)} on ${record.interface} gives away`).to.deep.equal([]);
+  }
+}
+
+/** The same of all SIP messages so far; holds the sender of the first that gives something away. */
+export function expectSecretFromSip(t: StepContext, secrets: readonly Secret[]): void {
+  for (const record of t.records({ where: (r) => r.protocol === 'sip' }, 'all')) {
+    const sender = record.direction === 'sent' ? t.actor(record.actor).kind : record.peer;
+    t.hold(ACTOR_KINDS.find((kind) => kind === sender) ?? 'sip-core', 'pCR 7.x, R-6.10-004');
+    expectSecret([t.about(record)], secrets);
   }
 }

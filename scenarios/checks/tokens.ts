@@ -39,7 +39,9 @@ export function expectClaims(
   expect(claims.iss, 'issuer').to.equal(expected.issuer);
   expect(claims.mcptt_id, 'mcptt_id').to.equal(expected.mcpttId);
   expect(claims.client_id, 'client_id').to.equal(expected.clientId);
-  expect(claims.scope.split(' '), `scope of the token for ${expected.audience}`).to.include.members([...expected.scopes]);
+  expect(claims.scope.split(' '), `scope of the token for ${expected.audience}`).to.include.members([
+    ...expected.scopes,
+  ]);
   expect(claims.exp - claims.iat, 'life of the token, seconds').to.be.within(1, LONGEST_LIFE);
 }
 

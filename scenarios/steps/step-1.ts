@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { Step } from '../../sim/scenario/scenario.ts';
 import { attempt } from '../checks/attempt.ts';
+import { ANY_MCPTT_ID, expectSecretFromSip } from '../checks/secrecy.ts';
 import { digest, granted, header, headers, startLine, uri } from '../checks/sip.ts';
 
 /**
@@ -78,6 +79,7 @@ export const step1 = (ue = 'ue'): Step => ({
     expect(header(ok, 'Path'), 'Path').to.match(/<sip:/);
     expect(uri(header(ok, 'Contact', 'm')), 'Contact that is registered').to.equal(contact);
     expect(granted(ok), 'seconds granted').to.be.within(1, granted(answer));
+    expectSecretFromSip(t, ANY_MCPTT_ID);
     t.show('IMPU', uri(associated));
     t.show('Service-Route', uri(header(ok, 'Service-Route')));
     t.show('Registered for', `${granted(ok)} s`);

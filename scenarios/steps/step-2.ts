@@ -3,6 +3,7 @@ import type { Step } from '../../sim/scenario/scenario.ts';
 import { headText } from '../../sim/trace/describe.ts';
 import type { MessageRecord } from '../../sim/trace/record.ts';
 import { attempt } from '../checks/attempt.ts';
+import { ANY_MCPTT_ID, expectSecretFromSip } from '../checks/secrecy.ts';
 import { body, granted, header, optionalHeader, parts, startLine, uri } from '../checks/sip.ts';
 
 /**
@@ -77,6 +78,7 @@ export const step2 = (ue = 'ue'): Step => ({
     expect(uri(header(options, 'P-Asserted-Identity')), 'P-Asserted-Identity').to.equal(impu);
     t.hold('mcptt-as', 'pCR 7.x.2 step 2');
     asking.outcome();
+    expectSecretFromSip(t, ANY_MCPTT_ID);
     t.show('Default service', 'OPTIONS answered 200; everything else waits for step 4');
   },
 });

@@ -37,7 +37,10 @@ export const step3a = (user = 'alice', ue = 'ue'): Step => ({
   run: async (t) => {
     const loggingIn = await attempt(t, t.actor(ue).do<Login>('logIn', { user }));
     const atUe = { interface: 'CSC-1', actor: ue, direction: 'sent' } as const;
-    const isAuthorization = { ...atUe, where: (r: { bytes: Uint8Array }) => /^GET \S*[?&]client_id=/.test(startLine(r)) };
+    const isAuthorization = {
+      ...atUe,
+      where: (r: { bytes: Uint8Array }) => /^GET \S*[?&]client_id=/.test(startLine(r)),
+    };
 
     const issuer = await t.actor('idm').read<string>('issuer');
     t.hold('idm', 'OpenID Connect Discovery 1.0 3');
@@ -86,7 +89,11 @@ export const step3a = (user = 'alice', ue = 'ue'): Step => ({
       expect(header.typ?.toLowerCase().replace('application/', ''), 'typ of the token').to.equal('at+jwt');
       expect(header.kid, 'kid of the token').to.be.a('string');
     }
-    expectPublished(t, issuer, [first?.kid, second?.kid].filter((kid) => kid !== undefined));
+    expectPublished(
+      t,
+      issuer,
+      [first?.kid, second?.kid].filter((kid) => kid !== undefined),
+    );
     t.show('MCPTT ID', tokens.mcptt.mcptt_id);
     t.show('Tokens', `${SERVER} and ${KMS}`);
   },

@@ -1,7 +1,13 @@
 import { expect } from 'chai';
+import { cekFingerprint } from '../../actors/security/fingerprint.ts';
 import type { Step } from '../../sim/scenario/scenario.ts';
 import type { MessageRecord } from '../../sim/trace/record.ts';
-import { body, startLine } from '../checks/sip.ts';
+import { attempt } from '../checks/attempt.ts';
+import { cekElements } from '../checks/cek-element.ts';
+import { expectIMessage, kmsCertificate } from '../checks/i-message.ts';
+import { type HeldKey, mcpttId, serverKeys } from '../checks/keys.ts';
+import { body, header, startLine, uri } from '../checks/sip.ts';
+import { tokensFor } from '../checks/tokens.ts';
 import { elements, hasElement } from '../checks/xml.ts';
 
 /**
@@ -23,55 +29,114 @@ export const step3b = (user = 'alice', ue = 'ue'): Step => ({
   responsible: 'kms',
   guard: 15_000,
   run: async (t) => {
-    await t.actor(ue).do('requestKey', { user });
+    const asking = await attempt(t, t.actor(ue).do('requestKey', { user }));
     const isKeyprov = (r: MessageRecord): boolean => startLine(r).includes('/keymanagement/identity/v1/keyprov');
-    const request = await t.expect('the KmsRequest', {
-      interface: 'HTTP-1',
-      actor: ue,
+    const http = { interface: 'HTTP-1', actor: ue } as const;
+    const ofUser = mcpttId(user);
+
+    t.hold('kms', 'TS 33.180 D.2.2');
+    const certificate = kmsCertificate(t, ue);
+    t.hold('ue', 'TS 33.180 D.2.4');
+    const request = await asking.seen('the KmsRequest', {
+      ...http,
       direction: 'sent',
       method: 'POST',
       where: isKeyprov,
     });
-    expect(request.redacted, 'the KMS token rides as bearer').to.include('token');
-    expect(body(request), 'body').to.match(/<(?:\w+:)?KmsRequest\b/);
+    expect(header(request, 'Authorization'), 'the KMS token rides as bearer, and no other').to.equal(
+      `Bearer ${tokensFor(t, 'urn:3gpp:mcptt:kms', ue).at(-1)?.token}`,
+    );
+    const asked = body(request);
+    expect(asked, 'body').to.match(/<(?:\w+:)?KmsRequest\b/);
+    expect(elements(asked, 'UserUri'), 'UserUri').to.deep.equal([ofUser]);
+    const registered = t
+      .records({ interface: 'SIP-1', actor: ue, direction: 'sent', method: 'REGISTER' }, 'all')
+      .at(-1);
+    const session =
+      registered === undefined ? elements(asked, 'SipSession')[0] : uri(header(registered, 'Contact', 'm'));
+    expect(elements(asked, 'SipSession'), 'SIP session that the CEK is for').to.deep.equal([session]);
 
-    const isResponse = (r: MessageRecord): boolean => hasElement(body(r), 'KmsKeyProv');
-    const response = await t.expect('the KmsResponse', {
-      interface: 'HTTP-1',
-      actor: ue,
-      direction: 'received',
-      status: 200,
-      where: isResponse,
-    });
+    t.hold('mcptt-as', 'pCR 7.x.2 step 3b');
+    const isPush = (r: MessageRecord): boolean => /^POST \S*\/cek\/v1\/push/.test(startLine(r));
+    const pushed = t.records({ interface: 'HTTP-1', where: (r) => isPush(r) && body(r).includes(ofUser) }).at(-1);
+    const acknowledged = pushed && answerTo(pushed, t.records({ interface: 'HTTP-1' }));
+    if (acknowledged !== undefined) {
+      expect(startLine(t.about(acknowledged)), 'answer to the push').to.match(/^HTTP\/\S+ 200/);
+      expect(elements(body(acknowledged), 'KeyId'), 'Key IDs acknowledged').to.include.members(
+        elements(body(pushed!), 'KeyId'),
+      );
+    }
+
+    t.hold('kms', 'TS 33.180 D.2.4, D.3.3');
+    t.about(request);
+    asking.outcome();
+    const hasKeys = (r: MessageRecord): boolean => hasElement(body(r), 'KmsKeyProv');
+    const response = await t.expect('the KmsResponse', { ...http, direction: 'received', status: 200, where: hasKeys });
     const answer = body(response);
     for (const name of ['KmsKeySet', 'UserDecryptKey', 'UserSigningKeySSK', 'UserPubTokenPVT', 'Cek']) {
       expect(hasElement(answer, name), `${name} in the KmsResponse`).to.equal(true);
     }
-    const cek = answer.slice(answer.search(/<(?:\w+:)?Cek[\s>]/));
-    const [keyId] = elements(cek, 'KeyId');
-    expect(keyId, 'Key ID: four octets').to.match(/^[0-9a-f]{8}$/i);
-    expect(elements(cek, 'State')[0], 'the MCPTT server has acknowledged').to.equal('active');
+    expect([...new Set(elements(answer, 'UserUri'))], 'UserUri of response, key sets and Cek').to.deep.equal([ofUser]);
+    expect([...new Set(elements(answer, 'KmsUri'))], 'KmsUri').to.deep.equal([certificate.kmsUri]);
 
-    const push = await t.expect('the push to the MCPTT server', {
-      interface: 'HTTP-1',
-      method: 'POST',
-      where: (r) => /\/cek\/v1\/push/.test(startLine(r)) && body(r).includes(keyId!),
-    });
-    expect(hasElement(body(push), 'IMessage'), 'the CEK is pushed sealed').to.equal(true);
-    await t.expect('the acknowledgement of the push', {
-      interface: 'HTTP-1',
-      status: 200,
-      where: (r) => hasElement(body(r), 'CekAck') && body(r).includes(keyId!),
-    });
+    t.hold('kms', 'pCR 7.x.2');
+    const ceks = cekElements(answer);
+    expect(ceks.length, 'CEKs for one SIP session').to.equal(1);
+    const cek = ceks[0]!;
+    expect(cek.keyId, 'Key ID: four octets, purpose tag 0xF').to.match(/^f[0-9a-f]{7}$/);
+    expect(cek.clientId, 'ClientId').to.equal(elements(asked, 'ClientId')[0]);
+    expect(cek.sipSession, 'SipSession').to.equal(session);
+    expect(cek.notAfter, 'NotAfter, against NotBefore').to.be.greaterThan(cek.notBefore);
+    expect(Date.parse(elements(answer, 'Time')[0]!), 'Time, against NotAfter').to.be.lessThan(cek.notAfter);
+    expect(cek.state, 'the MCPTT server has acknowledged').to.equal('active');
 
-    const client = await t.actor(ue).read<{ keyId: string; cekFingerprint: string }>('client', { user });
-    expect(client.keyId, 'Key ID that the UE holds').to.equal(keyId!.toLowerCase());
-    const held = await t.actor('mcptt-as').read<{ keyId: string; cekFingerprint: string }[]>('ceks');
-    expect(held.find((k) => k.keyId === client.keyId)?.cekFingerprint, 'fingerprint of the server’s CEK').to.equal(
-      client.cekFingerprint,
+    const isPushOfIt = (r: MessageRecord): boolean => isPush(r) && body(r).includes(cek.keyId);
+    const push = await t.expect('the push to the MCPTT server', { interface: 'HTTP-1', where: isPushOfIt }, SOON);
+    const forServer = cekElements(body(push)).find(({ keyId }) => keyId === cek.keyId)!;
+    for (const name of ['userUri', 'clientId', 'sipSession', 'notAfter'] as const)
+      expect(forServer[name], `${name} of the CEK that was pushed`).to.equal(cek[name]);
+    const isAck = (r: MessageRecord): boolean => hasElement(body(r), 'CekAck') && body(r).includes(cek.keyId);
+    const ack = await t.expect(
+      'the acknowledgement of the push',
+      { interface: 'HTTP-1', status: 200, where: isAck },
+      SOON,
     );
+    const order = t.records({ interface: 'HTTP-1' });
+    t.about(response);
+    expect(order.indexOf(ack), 'place of the acknowledgement, before the KmsResponse').to.be.lessThan(
+      order.findIndex((r) => r.correlation === response.correlation && isAnswer(r)),
+    );
+
+    t.hold('kms', 'pCR 7.x.2, RFC 6509 2.1');
+    const common = { keyId: cek.keyId, certificate };
+    const toUe = expectIMessage(cek.iMessage, { ...common, receiver: ofUser, record: t.about(response) });
+    const toServer = expectIMessage(forServer.iMessage, { ...common, receiver: SERVER, record: t.about(push) });
+    expect(toServer.rand, 'RAND of the pushed I_MESSAGE, against that of the other').not.to.equal(toUe.rand);
+    expect(toServer.sakke, 'SAKKE payload of the pushed I_MESSAGE, against that of the other').not.to.equal(toUe.sakke);
+
+    const client = await t.actor(ue).read<HeldKey>('client', { user });
+    expect(client.keyId, 'Key ID that the UE holds').to.equal(cek.keyId);
+    t.hold('mcptt-as', 'pCR 7.x.2 step 3b');
+    const held = (await serverKeys(t)).find((key) => key.keyId === cek.keyId);
+    expect(held, `CEK ${cek.keyId}, which the MCPTT server has acknowledged, is held there`).not.to.equal(undefined);
+    t.hold('kms', 'pCR 7.x.2');
+    expect(held?.cekFingerprint, 'fingerprint of the server’s CEK').to.equal(client.cekFingerprint);
+    expect(WEAK_FINGERPRINTS.has(client.cekFingerprint), 'the CEK is one octet, repeated').to.equal(false);
     t.show('Key ID', client.keyId);
     t.show('CEK', `256 bit, the same at both ends (fingerprint ${client.cekFingerprint})`);
     t.show('Key material', 'RSK, SSK and PVT checked by the UE (RFC 6507 5.1.2, RFC 6508 6.1.2)');
   },
 });
+
+const SERVER = 'sip:mcptt-server@mcptt.example';
+/** Fingerprints of the keys that a broken source of random octets gives. */
+const WEAK_FINGERPRINTS = new Set(
+  Array.from({ length: 256 }, (_, octet) => cekFingerprint(new Uint8Array(32).fill(octet))),
+);
+const SOON = { withinMs: 5_000 };
+
+const isAnswer = (record: MessageRecord): boolean => startLine(record).startsWith('HTTP/');
+
+/** The answer in the same exchange, as either end saw it. */
+const answerTo = (request: MessageRecord, records: readonly MessageRecord[]): MessageRecord | undefined =>
+  records.find((r) => isAnswer(r) && r.correlation === request.correlation?.replace('/request', '/response'));

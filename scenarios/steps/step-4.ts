@@ -1,22 +1,12 @@
 import { expect } from 'chai';
-import type { Step } from '../../sim/scenario/scenario.ts';
-import { expectSecret, type Secret } from '../checks/secrecy.ts';
-import { body, header, startLine } from '../checks/sip.ts';
-
-interface ClientReading {
-  readonly mcpttId: string;
-  readonly clientId: string;
-  readonly keyId: string;
-  readonly bound: boolean;
-  readonly profile: Readonly<Record<string, string | number | boolean | readonly string[]>>;
-}
-
-interface BindingReading {
-  readonly mcpttId: string;
-  readonly clientId: string;
-  readonly impu: string;
-  readonly sipSession: string;
-}
+import type { Step, StepContext } from '../../sim/scenario/scenario.ts';
+import type { MessageRecord } from '../../sim/trace/record.ts';
+import { attempt } from '../checks/attempt.ts';
+import { cekElements } from '../checks/cek-element.ts';
+import { expectProtected } from '../checks/cms.ts';
+import { bindings, type ClientReading, mcpttId } from '../checks/keys.ts';
+import { expectSecretFromSip } from '../checks/secrecy.ts';
+import { body, header, headers, optionalHeader, startLine, uri } from '../checks/sip.ts';
 
 /**
  * Step 4: service authorization by PUBLISH (TS 24.379 7.2.2, 7.3.3; pCR 7.x.2 step 4).
@@ -36,77 +26,113 @@ export const step4 = (user = 'alice', ue = 'ue'): Step => ({
   responsible: 'mcptt-as',
   guard: 15_000,
   run: async (t) => {
-    await t.actor(ue).do('publish', { user });
-    const sent = await t.expect('the PUBLISH', { interface: 'SIP-1', actor: ue, direction: 'sent', method: 'PUBLISH' });
-    expect(header(sent, 'Event', 'o'), 'Event').to.equal('poc-settings');
-    expect(header(sent, 'P-Preferred-Service'), 'P-Preferred-Service').to.equal(
-      'urn:urn-7:3gpp-service.ims.icsi.mcptt',
-    );
-    expect(header(sent, 'Accept-Contact', 'a'), 'Accept-Contact').to.match(/g\.3gpp\.(mcptt|icsi-ref)/);
-    expect(header(sent, 'Expires'), 'Expires').to.equal('4294967295');
-    expect(header(sent, 'Route'), 'Route follows the Service-Route').to.match(/<sip:/);
-    expect(header(sent, 'Content-Type', 'c'), 'body').to.match(
-      /application\/pkcs7-mime.*smime-type="?authEnveloped-data/i,
-    );
-
-    const atServer = await t.expect('the PUBLISH at the MCPTT server', {
-      interface: 'SIP-2',
-      method: 'PUBLISH',
-      where: (r) => r.direction === 'received',
-    });
-    expect(header(atServer, 'P-Asserted-Identity'), 'the core asserts the IMPU').to.match(/<?(sip|tel):/);
-    expect(body(atServer).replace(/\s/g, ''), 'the core passes the body on untouched').to.equal(
-      body(sent).replace(/\s/g, ''),
-    );
-
-    const ok = await t.expect('the 200 to PUBLISH', {
-      interface: 'SIP-1',
-      actor: ue,
-      direction: 'received',
-      method: 'PUBLISH',
-      status: 200,
-    });
-    expect(header(ok, 'SIP-ETag'), 'SIP-ETag').not.to.equal('');
-    expect(Number(header(ok, 'Expires')), 'Expires').to.be.greaterThan(0);
-    expect(header(ok, 'Content-Type', 'c'), 'body of the 200').to.match(
-      /application\/pkcs7-mime.*smime-type="?authEnveloped-data/i,
-    );
-
+    const publishing = await attempt(t, t.actor(ue).do('publish', { user }));
     const client = await t.actor(ue).read<ClientReading>('client', { user });
-    expect(client.bound, 'the UE knows that it is bound').to.equal(true);
-    expect(client.profile, 'the profile that the UE opened').to.be.an('object');
-    const keyIdOctets = Buffer.from(client.keyId, 'hex');
-    for (const record of [sent, ok]) {
-      expect(
-        Buffer.from(body(t.about(record)), 'base64').includes(keyIdOctets),
-        `Key ID ${client.keyId} in the KEKIdentifier`,
-      ).to.equal(true);
-    }
-    const bindings = await t.actor('mcptt-as').read<readonly BindingReading[]>('bindings');
-    const binding = bindings.find((b) => b.mcpttId === client.mcpttId);
-    expect(binding, 'binding at the MCPTT server').to.include({ clientId: client.clientId });
-    t.show('Bound', `${binding!.mcpttId} · ${binding!.clientId}`);
-    t.show('to', `${binding!.impu} · ${binding!.sipSession}`);
-    t.show(
-      'Profile opened by the UE',
-      Object.entries(client.profile)
-        .map(([name, value]) => `${name}=${String(value)}`)
-        .join(' '),
-    );
-
-    const secrets: Secret[] = [
-      { what: 'MCPTT ID', text: client.mcpttId.replace(/^sip:/, '') },
-      { what: 'MCPTT client id', text: client.clientId },
+    const secrets = [
+      { what: 'MCPTT ID', text: mcpttId(user).replace(/^sip:/, '') },
+      { what: 'MCPTT client id', text: client.clientId.replace(/^urn:uuid:/, '') },
       { what: 'MCPTT signalling in clear', text: 'mcptt-access-token' },
       { what: 'user profile in clear', text: 'mcptt-user-profile' },
     ];
-    expectSecret(t.records({}, 'all'), secrets);
+    expectSecretFromSip(t, secrets);
+    const registered = t
+      .records({ interface: 'SIP-1', actor: ue, direction: 'sent', method: 'REGISTER' }, 'all')
+      .at(-1)!;
+    const impu = uri(header(registered, 'To', 't'));
+    const keyId = keyGivenFor(t, user, ue);
+
+    t.hold('ue', 'TS 24.379 7.2.2');
+    const sip1 = { interface: 'SIP-1', actor: ue, method: 'PUBLISH' } as const;
+    const sent = await publishing.seen('the PUBLISH', { ...sip1, direction: 'sent' });
+    expect(startLine(sent), 'Request-URI is the public service identity').to.match(/^PUBLISH sip:mcptt-participating@/);
+    expect(header(sent, 'Event', 'o'), 'Event').to.equal('poc-settings');
+    expect(header(sent, 'P-Preferred-Service'), 'P-Preferred-Service').to.equal(ICSI);
+    const features = headers(sent, 'Accept-Contact').join(', ');
+    for (const feature of [
+      /\+g\.3gpp\.mcptt\s*;\s*require;\s*explicit/i,
+      /icsi-ref="[^"]*icsi\.mcptt"\s*;\s*require;\s*explicit/i,
+    ])
+      expect(features, 'Accept-Contact').to.match(feature);
+    expect(header(sent, 'Expires'), 'Expires').to.equal('4294967295');
+    expect(header(sent, 'Route'), 'Route follows the Service-Route').to.match(/<sip:/);
+    expect(uri(header(sent, 'From', 'f')), 'From is the IMPU').to.equal(impu);
+    const request = expectProtected(sent, keyId);
+
+    t.hold('sip-core', 'TS 24.229 5.4.3.2');
+    const sip2 = { interface: 'SIP-2', method: 'PUBLISH' } as const;
+    const atServer = await t.expect('the PUBLISH at the MCPTT server', sip2, SOON);
+    expect(headers(atServer, 'P-Asserted-Identity').map(uri), 'the core asserts the IMPU').to.include(impu);
+    expect(header(atServer, 'P-Asserted-Service'), 'P-Asserted-Service').to.equal(ICSI);
+    expect(header(atServer, 'P-Charging-Vector'), 'P-Charging-Vector').to.match(/icid-value="?[^";]/i);
+    for (const name of ['P-Preferred-Identity', 'P-Preferred-Service'])
+      expect(optionalHeader(atServer, name), `${name}, which ends at the core`).to.equal(undefined);
+    for (const name of ['Event', 'Expires', 'Content-Type', 'From', 'Call-ID'])
+      expect(header(atServer, name), `${name}, passed on by the core`).to.equal(header(sent, name));
+    expect(headers(atServer, 'Accept-Contact').join(','), 'Accept-Contact').to.include('+g.3gpp.mcptt');
+    expectSameBody(atServer, sent);
+
+    const isFinal = (r: MessageRecord): boolean => /^SIP\/2\.0 [2-6]/.test(startLine(r));
+    const ofPublish = (r: MessageRecord): boolean => isFinal(r) && /PUBLISH$/.test(optionalHeader(r, 'CSeq') ?? '');
+    t.hold('mcptt-as', 'TS 24.379 7.3.3');
+    const answer = await t.expect('the MCPTT server’s answer', { interface: 'SIP-2', where: ofPublish }, SOON);
+    // The body opened under the CEK, so the signature in it is what its sender made of it.
+    if (/body (signature|signed)/.test(optionalHeader(answer, 'Warning') ?? '')) t.hold('ue', 'pCR Figure 7.x.2-2');
+    expect(`${startLine(answer)} ${optionalHeader(answer, 'Warning') ?? ''}`, 'answer').to.match(/^SIP\/2\.0 200 /);
+    expect(header(answer, 'SIP-ETag'), 'SIP-ETag').not.to.equal('');
+    expect(Number(header(answer, 'Expires')), 'Expires').to.be.within(1, 4294967295);
+    const response = expectProtected(answer, keyId);
+    expect(response.wrappedKey, 'content key of the 200, against that of the PUBLISH').not.to.equal(request.wrappedKey);
+    expect(response.nonce, 'nonce of the 200, against that of the PUBLISH').not.to.equal(request.nonce);
+
+    t.hold('sip-core', 'TS 24.229 5.2.6.4');
+    const where = (r: MessageRecord): boolean => ofPublish(r) && r.direction === 'received';
+    const ok = await t.expect('the 200 to PUBLISH', { interface: 'SIP-1', actor: ue, where }, SOON);
+    expect(startLine(ok), 'answer, passed on by the core').to.equal(startLine(answer));
+    expect(header(ok, 'SIP-ETag'), 'SIP-ETag, passed on by the core').to.equal(header(answer, 'SIP-ETag'));
+    expect(optionalHeader(ok, 'P-Charging-Vector'), 'P-Charging-Vector to a UE').to.equal(undefined);
+    expectSameBody(ok, answer);
+
+    t.hold('mcptt-as', 'TS 24.379 7.3.3, pCR 7.x.2');
+    publishing.outcome();
+    expect(client.bound, 'the UE knows that it is bound').to.equal(true);
+    expect(client.profile, 'the profile that the UE opened').to.be.an('object');
+    expect(client.profile?.mcpttId, 'MCPTT ID of the profile').to.equal(mcpttId(user));
+    const binding = (await bindings(t)).find((b) => b.mcpttId === mcpttId(user));
+    expect(binding, `binding of ${mcpttId(user)} at the MCPTT server`).to.be.an('object');
+    const { clientId, sipSession } = binding!;
+    expect({ clientId, sipSession, impu: binding!.impu }, 'what is bound').to.deep.equal({
+      clientId: client.clientId,
+      sipSession: uri(header(registered, 'Contact', 'm')),
+      impu: uri(header(atServer, 'P-Asserted-Identity')),
+    });
+    expectSecretFromSip(t, secrets);
+    t.show('Bound', `${mcpttId(user)} · ${clientId}`);
+    t.show('to', `${binding!.impu} · ${sipSession}`);
+    const profile = Object.entries(client.profile!).map(([name, value]) => `${name}=${[value].flat().join(',')}`);
+    t.show('Profile opened by the UE', profile.join(' '));
     const count = t.records({ where: (r) => r.protocol === 'sip' }, 'all').length;
     t.show(
       'Read by the SIP core',
       `nothing: no MCPTT ID, client id, token or profile in ${count} SIP messages, base64 decoded too`,
     );
-    t.about(sent);
-    expect(startLine(sent), 'Request-URI is the public service identity').to.match(/^PUBLISH sip:mcptt-participating@/);
   },
 });
+
+const ICSI = 'urn:urn-7:3gpp-service.ims.icsi.mcptt';
+const SOON = { withinMs: 5_000 };
+
+/** The Key ID that the KMS gave on HTTP-1. */
+function keyGivenFor(t: StepContext, user: string, ue: string): string {
+  const given = t
+    .records({ interface: 'HTTP-1', actor: ue, status: 200 }, 'all')
+    .flatMap((r) => cekElements(body(r)))
+    .filter((cek) => cek.userUri === mcpttId(user));
+  expect(given, `CEKs that the KMS gave to ${user}`).not.to.deep.equal([]);
+  return given.at(-1)!.keyId;
+}
+
+/** The SIP core may break lines anew, and nothing else. */
+function expectSameBody(passedOn: MessageRecord, came: MessageRecord): void {
+  const [now, before] = [passedOn, came].map((record) => body(record).replace(/\s/g, ''));
+  expect(now === before, `the core passes the body of ${startLine(came)} on untouched`).to.equal(true);
+}
