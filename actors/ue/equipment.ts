@@ -247,7 +247,7 @@ export class UserEquipment {
   async restart(): Promise<void> {
     this.#usim = new Usim(this.#config.usim, this.#usim.saveSequences());
     await this.#shutDown();
-    for (const client of this.clients) client.inbox.length = 0;
+    for (const client of this.clients) client.emptyInbox();
     this.#ceks = this.#newKeyStore();
     this.#access = this.#newAccess();
     this.#registration = this.#newRegistration();

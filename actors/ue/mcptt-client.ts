@@ -55,6 +55,11 @@ export class McpttClient {
     if (this.#inbox.length > LONGEST_INBOX) this.#inbox.shift();
   }
 
+  /** As after a restart: messages are kept in memory only. */
+  emptyInbox(): void {
+    this.#inbox.length = 0;
+  }
+
   get state(): ClientState {
     return this.#state;
   }
