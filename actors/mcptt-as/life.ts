@@ -8,8 +8,10 @@
  */
 import type { Log } from '../../sim/control/actor.ts';
 import type { Clock, TimerHandle } from '../../sim/engine/clock.ts';
+import { WARNINGS } from '../messages/sip-headers.ts';
 import type { CekKeyStore } from '../security/cek/key-store.ts';
 import { type Binding, type BindingEnd, type BindingStore, nextBindingState } from './bindings.ts';
+import { Refusal } from './errors.ts';
 import type { SessionStore, SipSession } from './sessions.ts';
 
 /** Tells the KMS that CEKs have ended. */
@@ -56,9 +58,17 @@ export class Life {
     this.#tell({ sipSession, reason });
   }
 
-  /** A user was authorized, or refreshed the settings. */
+  /**
+   * A user was authorized, or refreshed the settings.
+   * @throws Refusal 403 when the session has ended in the meantime: nothing is bound to it then
+   */
   async bound(binding: Binding): Promise<void> {
-    await this.#options.bindings.put(binding);
+    const { sessions, bindings } = this.#options;
+    await bindings.put(binding);
+    if ((await sessions.get(binding.sipSession)) === undefined) {
+      await bindings.delete(binding);
+      throw new Refusal(403, WARNINGS.notRegistered);
+    }
     if (!this.#options.tokenExpiryEndsBinding()) return;
     const left = binding.tokenExpiresAt - this.#options.clock.now();
     this.#arm(timerOf(binding), left, () => this.userEnded(binding, 'token-expired'));
@@ -85,7 +95,11 @@ export class Life {
   /** Takes up the timers of what the store has kept over a restart. */
   async resume(): Promise<void> {
     for (const session of await this.#options.sessions.all()) await this.registered(session);
-    for (const binding of await this.#options.bindings.all()) await this.bound(binding);
+    for (const binding of await this.#options.bindings.all()) {
+      await this.bound(binding).catch((error: unknown) => {
+        if (!(error instanceof Refusal)) throw error;
+      });
+    }
   }
 
   stop(): void {

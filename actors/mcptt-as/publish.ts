@@ -71,8 +71,8 @@ export async function handlePublish(request: SipRequest, options: PublishOptions
     await logOff(request, binding, previous, options);
     return;
   }
-  await options.life.bound(binding);
   const body = await profileBody(binding, opened, options);
+  await options.life.bound(binding);
   await request.answer(200, { headers: { 'SIP-ETag': binding.etag, Expires: String(expires) }, body });
 }
 
@@ -135,7 +135,10 @@ async function authorise(
     mcpttId: user.mcpttId,
     clientId,
     sipSession: session.sipSession,
-    impu: sender.impus[0]!,
+    // Requests to the user go there, so it is a SIP URI: a UE may assert the tel URI of its implicit registration set.
+    impu:
+      session.impus.find((impu) => /^sips?:/i.test(impu) && sender.impus.some((own) => sameIdentity(own, impu))) ??
+      session.impus[0]!,
     state: previous === undefined ? 'bound' : nextBindingState(previous.state, 'refreshed'),
     etag: newEtag(),
     boundAt: previous?.boundAt ?? options.clock.now(),
@@ -181,5 +184,10 @@ async function profileBody(binding: Binding, { cek }: OpenedRequest, options: Pu
   const profile = buildUserProfile(options.userOf(binding.mcpttId)!);
   if (cek === undefined) return profile;
   const { mcpttId: userUri, sipSession, clientId } = binding;
-  return options.protection().protect(profile, options.ceks().sealing({ userUri, sipSession, clientId }));
+  try {
+    return await options.protection().protect(profile, options.ceks().sealing({ userUri, sipSession, clientId }));
+  } catch (error) {
+    // The key ended while the request was looked at, or is not confirmed yet: nothing is bound that cannot be served.
+    throw refusalOf(error, cek.keyId);
+  }
 }

@@ -5,7 +5,7 @@
 import type { ActorContext, JsonObject } from '../../sim/control/actor.ts';
 import type { BodyProtection } from '../messages/body-protection.ts';
 import { MimeError } from '../messages/mime.ts';
-import { identityKey, splitValues, uriOf, WARNINGS } from '../messages/sip-headers.ts';
+import { identityKey, WARNINGS } from '../messages/sip-headers.ts';
 import type { UserProfile } from '../messages/user-profile.ts';
 import { CekKeyStore } from '../security/cek/key-store.ts';
 import { Admission } from './admission.ts';
@@ -189,7 +189,7 @@ export class McpttServer {
       const own = known.find((session) => session.sipSession === told.sipSession);
       await this.#life.registered({
         sipSession: told.sipSession,
-        impus: [...new Set([...(own?.impus ?? []), told.impu, ...associated(request)])],
+        impus: [...new Set([...(own?.impus ?? []), told.impu, ...told.associated])],
         expiresAt: this.#ctx.clock.now() + told.expires * 1000,
       });
     } else {
@@ -251,6 +251,3 @@ export class McpttServer {
 
 /** Reasons for which the KMS ends a key and the service with it; a superseded or expired key has, or gets, a successor. */
 const ENDS_SERVICE: ReadonlySet<string> = new Set(['revoked', 'logged-off', 'deregistered']);
-
-/** Public user identities of the same implicit registration set, where the core tells them. */
-const associated = (request: SipRequest): string[] => splitValues(request.header('P-Associated-URI') ?? '').map(uriOf);

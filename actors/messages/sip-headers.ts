@@ -48,6 +48,11 @@ export function undecipherableText(keyId: string | undefined, why: Undecipherabl
   return `Undecipherable, Key ID ${keyId ?? 'none'}: ${why}`;
 }
 
+/** The Key ID that a 493 names as retired; undefined for every other warning text. */
+export function retiredKeyId(warning: string | undefined): string | undefined {
+  return warning?.match(/^Undecipherable, Key ID ([0-9a-f]{8}): retired$/)?.[1];
+}
+
 /** URI of a name-addr or addr-spec (RFC 3261 20.10), header parameters dropped. */
 export function uriOf(value: string): string {
   const bracketed = /^(?:[^"<]|"(?:[^"\\]|\\.)*")*<([^>]*)>/.exec(value)?.[1];
@@ -75,16 +80,32 @@ export function splitValues(value: string): string[] {
   return values.filter((v) => v !== '');
 }
 
+/** Length of the name-addr or addr-spec that a header value begins with; header parameters follow it. */
+const addressLength = (value: string): number =>
+  (/^(?:[^"<]|"(?:[^"\\]|\\.)*")*<[^>]*>/.exec(value)?.[0] ?? value.split(';', 1)[0]!).length;
+
+const PARAMETER = /;\s*([^\s=;]+)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|([^;]*)))?/y;
+
+/** Header parameters outside the angle brackets, each as it stands there, semicolon included. */
+function* parametersOf(value: string): Generator<{ name: string; value: string; text: string }> {
+  const parameter = new RegExp(PARAMETER);
+  parameter.lastIndex = addressLength(value);
+  for (let at = parameter.exec(value); at !== null; at = parameter.exec(value)) {
+    const [text, name, quoted, plain] = at;
+    yield { name: name!.toLowerCase(), value: quoted?.replace(/\\(.)/g, '$1') ?? (plain ?? '').trim(), text };
+  }
+}
+
 /** Value of a header parameter outside the angle brackets, unquoted; undefined when it is not there. */
 export function parameterOf(value: string, name: string): string | undefined {
-  const address = /^(?:[^"<]|"(?:[^"\\]|\\.)*")*<[^>]*>/.exec(value)?.[0] ?? value.split(';', 1)[0]!;
-  const parameter = /;\s*([^\s=;]+)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|([^;]*)))?/y;
-  parameter.lastIndex = address.length;
-  for (let at = parameter.exec(value); at !== null; at = parameter.exec(value)) {
-    const [, key, quoted, plain] = at;
-    if (key!.toLowerCase() === name.toLowerCase()) return quoted?.replace(/\\(.)/g, '$1') ?? (plain ?? '').trim();
-  }
+  for (const parameter of parametersOf(value)) if (parameter.name === name.toLowerCase()) return parameter.value;
   return undefined;
+}
+
+/** The URI in angle brackets with all header parameters but one, each as it stands (`+sip.instance` holds brackets too). */
+export function withoutParameter(value: string, name: string): string {
+  const kept = [...parametersOf(value)].filter((parameter) => parameter.name !== name.toLowerCase());
+  return `<${uriOf(value)}>${kept.map(({ text }) => text.trim()).join('')}`;
 }
 
 /**

@@ -1,5 +1,5 @@
 /** The SIP core: P-CSCF, S-CSCF and the AuC behind them, an unmodified drachtio-srf application. See README.md. */
-import type { Actor, ActorContext, Endpoints, Json, JsonObject, Peers } from '../../sim/control/actor.ts';
+import type { Actor, ActorContext, Endpoints, Json, JsonObject, Log, Peers } from '../../sim/control/actor.ts';
 import { identityKey } from '../messages/sip-headers.ts';
 import type { Subscriber } from '../messages/subscriber.ts';
 import { Auc } from '../security/aka/auc.ts';
@@ -65,11 +65,13 @@ class SipCore implements Actor {
   #sip2: Listener = { protocol: 'tcp', address: '' };
   #applicationServer: string | undefined;
   #ready = false;
+  #stopping = false;
 
   constructor(config: SipCoreConfig, context: ActorContext) {
     this.name = context.name;
     this.#config = config;
-    const { clock, log, report, stateFolder } = context;
+    const { clock, report, stateFolder } = context;
+    const log = this.#logOf(context.log);
     const { homeDomain, minExpires, maxExpires, challengeMs, connectMs } = { ...DEFAULTS, ...config };
     this.#byImpi = new Map(config.subscribers.map((subscriber) => [subscriber.impi, subscriber]));
     this.#byImpu = new Map(
@@ -167,9 +169,20 @@ class SipCore implements Actor {
   }
 
   async stop(): Promise<void> {
+    this.#stopping = true;
     this.#drachtio.close();
     await this.#registrar.stop();
     await this.#thirdParty.idle();
+  }
+
+  /** What fails because the core stops is its own doing, and no matter for warnings. */
+  #logOf(log: Log): Log {
+    return {
+      debug: (fields, message) => log.debug(fields, message),
+      info: (fields, message) => log.info(fields, message),
+      warn: (fields, message) => (this.#stopping ? log.debug(fields, message) : log.warn(fields, message)),
+      error: (fields, message) => (this.#stopping ? log.debug(fields, message) : log.error(fields, message)),
+    };
   }
 
   /** Resolves when the application servers know of all that a subscriber has registered so far. */

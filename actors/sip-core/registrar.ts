@@ -17,7 +17,7 @@
  */
 import type { Log } from '../../sim/control/actor.ts';
 import type { Clock } from '../../sim/engine/clock.ts';
-import { identityKey, sameIdentity, uriOf } from '../messages/sip-headers.ts';
+import { identityKey, sameIdentity, withoutParameter } from '../messages/sip-headers.ts';
 import type { RegistrationType, Subscriber } from '../messages/subscriber.ts';
 import type { Authenticator } from './authentication.ts';
 import { newChargingVector } from './charging.ts';
@@ -54,13 +54,6 @@ export interface RegistrarOptions {
 /** Members of the implicit set that the subscriber may use (TS 23.228 5.2.1). */
 const usableImpus = ({ impus, barredImpus = [] }: Subscriber): readonly string[] =>
   impus.filter((impu) => !barredImpus.some((barred) => sameIdentity(barred, impu)));
-
-/** The Contact value with its URI in angle brackets and its `expires` parameter taken off. */
-function withoutExpires(contact: string): string {
-  const uri = uriOf(contact);
-  const tail = contact.includes('>') ? contact.slice(contact.lastIndexOf('>') + 1) : contact.slice(uri.length);
-  return `<${uri}>${tail.replace(/;\s*expires\s*=\s*"?\d+"?/i, '').trim()}`;
-}
 
 export class Registrar {
   readonly #options: RegistrarOptions;
@@ -158,7 +151,7 @@ export class Registrar {
     const replaces = current !== undefined && current.contactUri !== register.contactUri;
     if (replaces) onChange({ type: 'DE_REGISTRATION', registration: current, expires: 0 });
 
-    const contact = withoutExpires(register.contact);
+    const contact = withoutParameter(register.contact, 'expires');
     const registration: Registration = {
       impi,
       impu: register.impu,

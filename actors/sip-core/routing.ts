@@ -225,9 +225,12 @@ export class Routing {
     const { homeDomain } = this.#options;
     const preferred = preferredOf(request);
     const identity = registration.impus.find((impu) => preferred.some((wanted) => sameIdentity(wanted, impu)));
+    const asserted = identity ?? registration.impus[0]!;
+    // RFC 3325 9.1 allows one sip and one tel URI: a server that was told of the registered IMPU only knows the tel by it.
+    const identities = /^tel:/i.test(asserted) ? [asserted, registration.impu] : [asserted];
     const service = request.get('p-preferred-service');
     return {
-      'P-Asserted-Identity': `<${identity ?? registration.impus[0]!}>`,
+      'P-Asserted-Identity': [...new Set(identities)].map((impu) => `<${impu}>`).join(', '),
       ...(service === undefined ? {} : { 'P-Asserted-Service': service }),
       'P-Charging-Vector': newChargingVector(homeDomain, homeDomain),
     };

@@ -48,6 +48,8 @@ export function nextRegistrationState(state: RegistrationState, event: Registrat
 export interface RegistrationOptions {
   readonly usim: Usim;
   readonly access: SipAccess;
+  /** `urn:uuid:` of this UE (RFC 5626 4.1, TS 24.229 5.1.1.2.1), the same over all its registrations. */
+  readonly instanceId: string;
   /** Home network domain, the realm and Request-URI of REGISTER. */
   readonly homeDomain: string;
   /** What the UE asks for, seconds (TS 24.229 5.1.1.2.1: 600,000). */
@@ -209,8 +211,8 @@ export class Registration {
   }
 
   #send(expires: number, credentials: Credentials, deviations: readonly Deviation[]): Promise<SipResponse> {
-    const { access, homeDomain, usim } = this.#options;
-    const contact = `<${access.contact}>;${CONTACT_FEATURES};expires=${expires}`;
+    const { access, homeDomain, usim, instanceId } = this.#options;
+    const contact = `<${access.contact}>;+sip.instance="<${instanceId}>";${CONTACT_FEATURES};expires=${expires}`;
     const headers: MimeHeader[] = [
       ['Contact', contact],
       ['Expires', String(expires)],

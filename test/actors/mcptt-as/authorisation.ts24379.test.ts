@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { Json } from '../../../sim/control/actor.ts';
-import { refusal, startWorld, until, type World } from './world.ts';
+import { refusal, startWorld, subscribers, until, type World } from './world.ts';
 
 const FAILED = '101 service authorisation failed';
 
@@ -35,6 +35,19 @@ for (const profile of ['kek', 'kek+sign', 'direct'] as const) {
         state: 'bound',
         answerMode: 'automatic',
       });
+    });
+
+    it('knows a user by the tel URI of the same implicit registration set, and is reached at the SIP URI', async () => {
+      const [ue] = world.ues;
+      const preferred = {
+        at: 'sip',
+        op: 'set',
+        path: 'P-Preferred-Identity',
+        value: `<${subscribers[0]!.impus[1]}>`,
+      } as const;
+      expect(await ue.publish('alice', [preferred])).to.include({ status: 200 });
+      const [binding] = (await world.server.view()).bindings as unknown as Record<string, Json>[];
+      expect(binding).to.include({ impu: ue.impu });
     });
 
     it('refreshes with SIP-If-Match and refuses an entity-tag that it does not know (RFC 3903 6)', async () => {

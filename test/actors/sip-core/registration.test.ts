@@ -40,6 +40,15 @@ describe('TS 24.229 5.4.1 and TS 33.203: registration at the SIP core (step 1)',
       expect(await registration()).to.include({ registered: true, contactUri: ue.session });
     });
 
+    it('keeps the parameters of the Contact as they are, +sip.instance with its angle brackets too (RFC 5626 4.1)', async () => {
+      const ue = await bench.ue();
+      const instance = '+sip.instance="<urn:uuid:00000000-0000-4000-8000-000000000001;expires=7>"';
+      const ok = await ue.register({ contact: `<${ue.session}>;expires=300;${instance};+g.3gpp.mcptt` });
+      expect(ok.header('Contact')).to.equal(`<${ue.session}>;${instance};+g.3gpp.mcptt;expires=300`);
+      const bare = await ue.register({ contact: 'sip:ue@127.0.0.1;expires=300;q=0.5' });
+      expect(bare.header('Contact')).to.equal('<sip:ue@127.0.0.1>;q=0.5;expires=300');
+    });
+
     it('takes the Contact’s expires before the header field, and grants no more than allowed', async () => {
       const ue = await bench.ue();
       const one = await ue.register({ contact: `<${ue.session}>;expires=300`, expires: 900 });

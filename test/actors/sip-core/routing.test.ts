@@ -78,7 +78,8 @@ describe('TS 24.229 5.2.6.3 and 5.4.3.2: requests from a UE', () => {
     await start();
     const cases: [string[], string][] = [
       [['P-Asserted-Identity: <sip:somebody@example.com>'], IMPU],
-      [[`P-Preferred-Identity: <${TEL}>`], TEL],
+      // RFC 3325 9.1: with a tel URI goes the registered IMPU, which is what the server was told of.
+      [[`P-Preferred-Identity: <${TEL}>`], `${TEL}>, <${IMPU}`],
       [['P-Preferred-Identity: <sip:ue-2@example.com>'], IMPU],
       [['P-Asserted-Service: urn:urn-7:other', 'P-Charging-Vector: icid-value=own'], IMPU],
     ];

@@ -38,7 +38,7 @@ describe('registration of the UE (TS 24.229 5.1.1, TS 33.203, RFC 3310)', () => 
       .and.match(/algorithm=AKAv1-MD5/)
       .and.match(/qop=auth/);
     expect(first).to.match(
-      /^Contact: <sip:[^>]+>;\+g\.3gpp\.mcptt;\+g\.3gpp\.icsi-ref="urn%3Aurn-7%3A3gpp-service\.ims\.icsi\.mcptt";expires=3600/m,
+      /^Contact: <sip:[^>]+>;\+sip\.instance="<urn:uuid:[0-9a-f-]{36}>";\+g\.3gpp\.mcptt;\+g\.3gpp\.icsi-ref="urn%3Aurn-7%3A3gpp-service\.ims\.icsi\.mcptt";expires=3600/m,
     );
     expect(first)
       .to.include(`Contact: <${ue.sipSession}>`)
