@@ -3,7 +3,7 @@ import type { BodyProtection } from '../messages/body-protection.ts';
 import { MCPTT_INFO_TYPE, type McpttInfo, parseMcpttInfo } from '../messages/mcptt-info.ts';
 import { type MimeEntity, mediaTypeOf } from '../messages/mime.ts';
 import { leavesOf } from '../messages/multipart.ts';
-import { identityKey, WARNINGS } from '../messages/sip-headers.ts';
+import { identityKey, retiredKeyId, WARNINGS, warningText } from '../messages/sip-headers.ts';
 import type { UserProfile } from '../messages/user-profile.ts';
 import type { CekKeyStore } from '../security/cek/key-store.ts';
 import type { Admission } from './admission.ts';
@@ -99,6 +99,28 @@ export class Directory {
     } catch {
       throw new Refusal(480, WARNINGS.notReachable);
     }
+  }
+
+  /**
+   * Whether a client refused a body because its key had just been retired there, and another key has taken its place: then
+   * the body can be sealed and sent once more, and is not lost because it was under way for longer than the overlap.
+   * @param warning Warning header field of the client's answer
+   */
+  canBeResealed(party: Binding, warning: string | undefined): boolean {
+    const keyId = retiredKeyId(warningText(warning));
+    if (keyId === undefined) return false;
+    const { mcpttId, sipSession, clientId } = party;
+    return this.#options
+      .ceks()
+      .list()
+      .some(
+        (cek) =>
+          cek.state === 'current' &&
+          cek.keyId !== keyId &&
+          cek.userUri === mcpttId &&
+          cek.sipSession === sipSession &&
+          cek.clientId === clientId,
+      );
   }
 
   #opening(): { protection: BodyProtection; ceks: CekKeyStore; required: boolean } {

@@ -1,5 +1,7 @@
 /** What is used of drachtio-srf, typed: its own declarations leave out the callback forms that are needed here. */
 
+import type { Socket } from 'node:net';
+
 /** A SIP engine's control port. */
 export interface EngineAddress {
   readonly host: string;
@@ -52,7 +54,6 @@ export interface NativeSrf {
   on(event: 'error', listener: (error: Error) => void): void;
   use(method: string, handler: (req: NativeRequest, res: NativeResponse) => void): void;
   connect(options: EngineAddress): void;
-  disconnect(): void;
   request(
     uri: string,
     options: { method: string; headers: object; body?: string; proxy?: string },
@@ -68,5 +69,6 @@ export interface NativeSrf {
     res: NativeResponse,
     options: { headers: object; localSdp: string },
   ): Promise<SipDialog>;
-  readonly app: { readonly client?: { readonly wp: WireProtocol } };
+  /** The client of the control port and its connections, of which there is one at most. */
+  readonly app: { readonly client?: { readonly wp: WireProtocol; readonly mapServer: Map<Socket, unknown> } };
 }

@@ -10,7 +10,7 @@ import { ICSI_MCPTT } from '../messages/sip-headers.ts';
 import type { Binding } from './bindings.ts';
 import type { Directory } from './directory.ts';
 import { Refusal } from './errors.ts';
-import type { SipRequest, SipServer } from './sip-server.ts';
+import type { SipAnswer, SipRequest, SipServer } from './sip-server.ts';
 
 export interface MessagingOptions {
   readonly directory: Directory;
@@ -26,14 +26,17 @@ export async function handleMessage(request: SipRequest, options: MessagingOptio
     buildMcpttInfo({ 'mcptt-request-uri': receivers[0]!.mcpttId, 'mcptt-calling-user-id': caller.mcpttId }),
     ...content,
   ]);
-  const deliver = async (receiver: Binding): Promise<number> => {
-    const answer = await options.sip().request({
+  const send = async (receiver: Binding): Promise<SipAnswer> =>
+    options.sip().request({
       method: 'MESSAGE',
       uri: receiver.impu,
       headers: terminatingHeaders(options.psi, receiver),
       body: await options.directory.sealFor(receiver, inner),
     });
-    return answer.status;
+  const deliver = async (receiver: Binding): Promise<number> => {
+    const answer = await send(receiver);
+    const again = options.directory.canBeResealed(receiver, answer.header('Warning'));
+    return (again ? await send(receiver) : answer).status;
   };
   const statuses = await Promise.all(receivers.map(deliver));
   const best = Math.min(...statuses);

@@ -71,13 +71,19 @@ export class PrivateCalls {
     // A user with several clients is called at the one that was authorized last.
     const called = (await directory.reach(info['mcptt-request-uri'])).at(-1)!;
     if (userOf(called.mcpttId)?.privateCall !== true) throw new Refusal(403, WARNINGS.privateCallNotAllowed);
-    const body = await directory.sealFor(called, innerOf(called, caller, content));
-    const outgoing = { method: 'INVITE', uri: called.impu, headers: terminatingHeaders(psi, called), body };
-    const { dialog, answer } = await this.#options
-      .sip()
-      .call(outgoing, (cancelLeg) => {
+    const inner = innerOf(called, caller, content);
+    const place = async (): Promise<{ dialog: SipDialog; answer: SipAnswer }> => {
+      const body = await directory.sealFor(called, inner);
+      const outgoing = { method: 'INVITE', uri: called.impu, headers: terminatingHeaders(psi, called), body };
+      return this.#options.sip().call(outgoing, (cancelLeg) => {
         cancel = cancelLeg;
         if (cancelled) cancelLeg();
+      });
+    };
+    const { dialog, answer } = await place()
+      .catch((error: unknown) => {
+        if (cancelled || !directory.canBeResealed(called, warningOf(error))) throw error;
+        return place();
       })
       .catch(refusedByCalled);
     const far: Leg = { party: called, dialog };
@@ -126,7 +132,13 @@ export class PrivateCalls {
     const sip = this.#options.sip();
     const request = sip.incoming(req, res);
     const carry = async (): Promise<void> => {
-      const answer = await sip.reinvite(to.dialog, await this.#carry(from, request, to.party));
+      const { directory } = this.#options;
+      const { content } = await directory.openFrom(from.party, request);
+      const inner = innerOf(to.party, from.party, content);
+      let answer = await sip.reinvite(to.dialog, await directory.sealFor(to.party, inner));
+      if (directory.canBeResealed(to.party, answer.header('Warning'))) {
+        answer = await sip.reinvite(to.dialog, await directory.sealFor(to.party, inner));
+      }
       if (answer.status >= 300) throw new Refusal(answer.status);
       await request.answer(200, { body: await this.#carry(to, answer, from.party) });
     };
@@ -164,8 +176,13 @@ const innerOf = (to: Binding, from: Binding, content: readonly MimeEntity[]): Mi
   return buildMultipart([buildMcpttInfo(info), ...content]);
 };
 
+/** Warning header field of the response that drachtio-srf's SipError stands for. */
+const warningOf = (error: unknown): string | undefined =>
+  (error as { res?: NativeResponse }).res?.get('Warning') ?? undefined;
+
 /** The called end's refusal is the caller's answer; what has no status is a failure of the way there. */
 function refusedByCalled(error: unknown): never {
+  if (error instanceof Refusal) throw error;
   const { status } = error as { status?: unknown };
   throw new Refusal(typeof status === 'number' && status >= 300 ? status : 500);
 }

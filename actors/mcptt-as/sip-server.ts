@@ -66,6 +66,9 @@ export class SipServer {
   hostports: readonly string[] = [];
   /** Next hop of every request that starts here: the SIP core. */
   #core: string | undefined;
+  #stopped = false;
+  /** Requests that wait for their answer; they would wait on after a stop. */
+  readonly #unanswered = new Set<(error: McpttAsError) => void>();
 
   private constructor(options: SipServerOptions) {
     this.#options = options;
@@ -86,9 +89,9 @@ export class SipServer {
         reject(new McpttAsError('MCPTT_AS_NO_ENGINE', `the SIP engine at ${where} ${why}`));
       };
       const bound = setTimeout(() => fail(`was not reached within ${CONNECT_BOUND_MS} ms`), CONNECT_BOUND_MS);
-      server.#srf.on('error', (error) =>
-        options.log.warn({ error: error.message }, 'the connection to the SIP engine failed'),
-      );
+      server.#srf.on('error', (error) => {
+        if (!server.#stopped) options.log.warn({ error: error.message }, 'the connection to the SIP engine failed');
+      });
       server.#srf.on('connect', (error, hostports) => {
         if (error) return fail("refuses the secret; compare it with the engine's configuration");
         clearTimeout(bound);
@@ -107,14 +110,19 @@ export class SipServer {
   }
 
   stop(): void {
-    // drachtio-srf would go on trying to reconnect to an engine that went away before this server.
-    const wire = this.#srf.app.client?.wp;
-    if (wire !== undefined) wire.closing = true;
-    try {
-      this.#srf.disconnect();
-    } catch {
-      // drachtio-srf throws when there is no socket to disconnect, and then there is nothing to do.
+    this.#stopped = true;
+    const { client } = this.#srf.app;
+    if (client !== undefined) {
+      // srf.disconnect() would forget half a frame and then choke on its other half, which ends the process; and it leaves
+      // a client whose engine went away first reconnecting for ever.
+      client.wp.closing = true;
+      for (const socket of client.mapServer.keys()) {
+        socket.removeAllListeners('data').resume();
+        socket.destroySoon();
+      }
     }
+    for (const fail of this.#unanswered) fail(new McpttAsError('MCPTT_AS_NO_ANSWER', 'the MCPTT server has stopped'));
+    this.#unanswered.clear();
   }
 
   /**
@@ -124,18 +132,24 @@ export class SipServer {
   request(request: OutgoingRequest): Promise<SipAnswer> {
     const { headers, body } = this.#parts(request.headers, request.body);
     return new Promise((resolve, reject) => {
+      const done = (): void => {
+        clearTimeout(bound);
+        this.#unanswered.delete(fail);
+      };
+      const fail = (error: McpttAsError): void => {
+        done();
+        reject(error);
+      };
       const bound = setTimeout(() => {
-        reject(
-          new McpttAsError('MCPTT_AS_NO_ANSWER', `no answer to the ${request.method} within ${ANSWER_BOUND_MS} ms`),
-        );
+        fail(new McpttAsError('MCPTT_AS_NO_ANSWER', `no answer to the ${request.method} within ${ANSWER_BOUND_MS} ms`));
       }, ANSWER_BOUND_MS);
       bound.unref();
+      this.#unanswered.add(fail);
       const options = { method: request.method, headers, ...body, ...this.#proxy() };
       // The callback form: an answer that comes in the same read as the engine's acknowledgement must not be lost.
       this.#srf.request(request.uri, options, (error, sent) => {
         if (error) {
-          clearTimeout(bound);
-          reject(
+          fail(
             new McpttAsError(
               'MCPTT_AS_NO_ANSWER',
               `the SIP engine did not send the ${request.method}: ${error.message}`,
@@ -145,7 +159,7 @@ export class SipServer {
         }
         sent.on('response', (res) => {
           if (res.status < 200) return;
-          clearTimeout(bound);
+          done();
           resolve(answerOf(res));
         });
       });
@@ -211,14 +225,16 @@ export class SipServer {
     const request = this.incoming(req, res);
     void handle(request)
       .catch((error: unknown) => this.refuse(request, error))
-      .catch((error: unknown) =>
-        this.#options.log.warn({ method: req.method, error: String(error) }, 'no answer could be sent'),
-      );
+      .catch((error: unknown) => {
+        if (this.#stopped) return;
+        this.#options.log.warn({ method: req.method, error: String(error) }, 'no answer could be sent');
+      });
   }
 
   /** Answers a request with the refusal that was thrown; anything else that was thrown is a 500. */
   async refuse(request: SipRequest, error: unknown): Promise<void> {
-    if (request.native.res.finalResponseSent) return;
+    // After a stop there is no engine to send an answer, and nobody to be warned.
+    if (request.native.res.finalResponseSent || this.#stopped) return;
     if (error instanceof Refusal) {
       const warning = error.warning === undefined ? {} : { Warning: formatWarning(this.agent, error.warning) };
       await request.answer(error.status, { headers: { ...error.headers, ...warning } });

@@ -20,7 +20,7 @@ import type { McpttClient } from './mcptt-client.ts';
 import { ORIGINATING_HEADERS, openForUser, type ReceivingContext, rejectionOf } from './messaging.ts';
 import { refusal } from './publish.ts';
 import { answerDirection, buildSdp, type Direction, directionOf } from './sdp.ts';
-import { type SealingContext, sealFor } from './sealing.ts';
+import { type SealingContext, sealFor, sendSealed } from './sealing.ts';
 import { received, receivedSip, type SipUserAgent, sipJsBody } from './sip/user-agent.ts';
 
 export type CallState = 'inviting' | 'established' | 'ended';
@@ -94,18 +94,20 @@ export class Calls {
   async call(client: McpttClient, to: string, deviations: readonly Deviation[]): Promise<string> {
     const call = this.#newCall(client, to, true);
     const context = this.#context();
-    const body = await this.#seal(call, deviations);
-    const message = context.userAgent.makeRequest({
-      method: 'INVITE',
-      requestUri: context.psi,
-      headers: [['Contact', `<${context.contact}>;${CONTACT_FEATURES}`], ...ORIGINATING_HEADERS],
-      body,
-      route: context.serviceRoute,
-      deviations,
-    });
+    const invite = (body: MimeEntity): Promise<void> => {
+      const message = context.userAgent.makeRequest({
+        method: 'INVITE',
+        requestUri: context.psi,
+        headers: [['Contact', `<${context.contact}>;${CONTACT_FEATURES}`], ...ORIGINATING_HEADERS],
+        body,
+        route: context.serviceRoute,
+        deviations,
+      });
+      return this.#answered(call, (delegate) => context.userAgent.core.invite(message, delegate));
+    };
     this.#calls.set(call.id, call);
     try {
-      await this.#answered(call, (delegate) => context.userAgent.core.invite(message, delegate));
+      await sendSealed(client, this.#innerOf(call, deviations), deviations, context, invite);
       return call.id;
     } catch (error) {
       this.#move(call, call.state === 'inviting' ? 'refused' : 'hung-up');
@@ -119,12 +121,12 @@ export class Calls {
     const call = this.#established(callId);
     call.localDirection = call.localDirection === 'sendrecv' ? 'sendonly' : 'sendrecv';
     call.sdpVersion += 1;
-    const options = sipJsBody(await this.#seal(call, deviations));
-    const withContact = {
-      ...options,
-      extraHeaders: [...options.extraHeaders, `Contact: <${this.#context().contact}>`],
-    };
-    await this.#answered(call, (delegate) => call.session!.invite(delegate, withContact));
+    const context = this.#context();
+    await sendSealed(call.client, this.#innerOf(call, deviations), deviations, context, (body) => {
+      const options = sipJsBody(body);
+      const extraHeaders = [...options.extraHeaders, `Contact: <${context.contact}>`];
+      return this.#answered(call, (delegate) => call.session!.invite(delegate, { ...options, extraHeaders }));
+    });
     return { localDirection: call.localDirection, remoteDirection: call.remoteDirection ?? 'sendrecv' };
   }
 
@@ -152,7 +154,7 @@ export class Calls {
       const call = this.#newCall(client, info['mcptt-calling-user-id'] ?? '', false);
       this.#takeSdp(call, content);
       call.localDirection = answerDirection(call.remoteDirection ?? 'sendrecv');
-      const { session } = request.accept({ statusCode: 200, ...sipJsBody(await this.#seal(call, [])) });
+      const { session } = request.accept({ statusCode: 200, ...sipJsBody(await this.#seal(call)) });
       this.#move(call, 'answered');
       this.#calls.set(call.id, call);
       this.#follow(call, session);
@@ -242,7 +244,7 @@ export class Calls {
       this.#takeSdp(call, content);
       call.localDirection = answerDirection(call.remoteDirection ?? 'sendrecv');
       call.sdpVersion += 1;
-      request.accept({ statusCode: 200, ...sipJsBody(await this.#seal(call, [])) });
+      request.accept({ statusCode: 200, ...sipJsBody(await this.#seal(call)) });
       this.#move(call, 'renegotiated');
     } catch (error) {
       request.reject(rejectionOf(error));
@@ -256,7 +258,11 @@ export class Calls {
     if (call.state === 'established') call.renegotiations += 1;
   }
 
-  #seal(call: Call, deviations: readonly Deviation[]): Promise<MimeEntity> {
+  #seal(call: Call): Promise<MimeEntity> {
+    return sealFor(call.client, this.#innerOf(call, []), [], this.#context());
+  }
+
+  #innerOf(call: Call, deviations: readonly Deviation[]): MimeEntity {
     const info: McpttInfo = {
       'session-type': 'private',
       'mcptt-request-uri': call.peer,
@@ -264,11 +270,10 @@ export class Calls {
       'mcptt-client-id': call.client.clientId,
     };
     const sdp = buildSdp(call.sdpSession, call.sdpVersion, NO_MEDIA_ADDRESS, call.localDirection);
-    const inner = buildMultipart([
+    return buildMultipart([
       buildMcpttInfo(deviateFields(deviations, 'mcptt-info', info)),
       mimeEntity('application/sdp', sdp),
     ]);
-    return sealFor(call.client, inner, deviations, this.#context());
   }
 
   #established(callId: string): Call {

@@ -16,7 +16,7 @@ import type { CekKeyStore } from '../security/cek/key-store.ts';
 import { UeError } from './errors.ts';
 import type { McpttClient } from './mcptt-client.ts';
 import { refusal } from './publish.ts';
-import { openFromServer, type SealingContext, sealFor } from './sealing.ts';
+import { openFromServer, type SealingContext, sendSealed } from './sealing.ts';
 import { receivedSip, type SipRequest, type SipResponse } from './sip/user-agent.ts';
 
 export interface MessagingContext extends SealingContext {
@@ -47,16 +47,17 @@ export async function sendMessage(
     buildMcpttInfo(deviateFields(deviations, 'mcptt-info', info)),
     mimeEntity('text/plain; charset=utf-8', text, [['Content-Transfer-Encoding', '8bit']]),
   ]);
-  const body = await sealFor(client, inner, deviations, context);
-  const response = await context.send({
-    method: 'MESSAGE',
-    requestUri: context.psi,
-    headers: ORIGINATING_HEADERS,
-    body,
-    deviations,
+  return sendSealed(client, inner, deviations, context, async (body) => {
+    const response = await context.send({
+      method: 'MESSAGE',
+      requestUri: context.psi,
+      headers: ORIGINATING_HEADERS,
+      body,
+      deviations,
+    });
+    if (response.status >= 300) throw refusal('MESSAGE', response);
+    return response;
   });
-  if (response.status >= 300) throw refusal('MESSAGE', response);
-  return response;
 }
 
 export interface ReceivingContext {

@@ -9,7 +9,7 @@ import { parseUserProfile, USER_PROFILE_INDEX, USER_PROFILE_TYPE } from '../mess
 import { UeError } from './errors.ts';
 import { deviateToken } from './jwt-deviation.ts';
 import type { McpttClient } from './mcptt-client.ts';
-import { openFromServer, type SealingContext, sealFor } from './sealing.ts';
+import { openFromServer, type SealingContext, sendSealed } from './sealing.ts';
 import type { SipRequest, SipResponse } from './sip/user-agent.ts';
 
 export interface PublishContext extends SealingContext {
@@ -75,8 +75,17 @@ async function exchange(
     ...ACCEPT_CONTACT.map((value): MimeHeader => ['Accept-Contact', value]),
     ...(client.binding === undefined ? [] : [['SIP-If-Match', client.binding.etag] as MimeHeader]),
   ];
-  const body = await sealFor(client, innerEntity(info, deviations, context), deviations, context);
-  const response = await context.send({ method: 'PUBLISH', requestUri: context.psi, headers, body, deviations });
+  const response = await sendSealed(
+    client,
+    innerEntity(info, deviations, context),
+    deviations,
+    context,
+    async (body) => {
+      const answer = await context.send({ method: 'PUBLISH', requestUri: context.psi, headers, body, deviations });
+      if (answer.status === 493) throw refusal('PUBLISH', answer);
+      return answer;
+    },
+  );
   if (response.status === 412 && client.binding !== undefined && expires > 0 && !namesEntityTag(deviations)) {
     // RFC 3903 4.1: the server has forgotten the publication, so the client publishes anew, without an entity-tag.
     client.unbind();

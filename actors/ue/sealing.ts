@@ -8,6 +8,7 @@ import {
 } from '../messages/body-protection.ts';
 import { type Deviation, DeviationError, deviateOctets, deviationValue } from '../messages/deviation.ts';
 import { type MimeEntity, parseMime, serialiseMime } from '../messages/mime.ts';
+import { retiredKeyId } from '../messages/sip-headers.ts';
 import { CekError } from '../security/cek/errors.ts';
 import type { CekKeyStore, UsableCek } from '../security/cek/key-store.ts';
 import { SmimeError } from '../security/smime/errors.ts';
@@ -49,6 +50,34 @@ export function sealFor(
   if (protection === 'none' || client.unprotected) return Promise.resolve(inner);
   const key = keyFor(client, deviations, context);
   return protectionFor(client, deviations, context).protect(inner, key, bodyChanges(deviations));
+}
+
+/**
+ * Seals and sends. When the server says that the key has just been retired, once more under the key that took its place:
+ * with a short overlap a request may be under way for longer than its key opens, and must not be lost for that. What is wrong on
+ * purpose is not mended.
+ *
+ * @param send sends the body and rejects with the refusal
+ */
+export async function sendSealed<T>(
+  client: McpttClient,
+  entity: MimeEntity,
+  deviations: readonly Deviation[],
+  context: SealingContext,
+  send: (body: MimeEntity) => Promise<T>,
+): Promise<T> {
+  const seal = (): Promise<MimeEntity> => sealFor(client, entity, deviations, context);
+  const body = await seal();
+  try {
+    return await send(body);
+  } catch (error) {
+    const warning = error instanceof UeError ? error.detail.warning : undefined;
+    const keyId = typeof warning === 'string' ? retiredKeyId(warning) : undefined;
+    if (keyId === undefined || deviations.length > 0) throw error;
+    const whose = { userUri: client.mcpttId, sipSession: context.sipSession, clientId: client.clientId };
+    if (!(await context.ceks.awaitSuccessor(keyId, whose, NEW_KEY_BOUND_MS))) throw error;
+    return send(await seal());
+  }
 }
 
 function keyFor(client: McpttClient, deviations: readonly Deviation[], context: SealingContext): UsableCek {

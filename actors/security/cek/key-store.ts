@@ -56,6 +56,13 @@ export interface HeldCekView {
   readonly messages: number;
 }
 
+/** Whose key: a user's SIP session, and client where one user has several. */
+export interface CekSlot {
+  readonly userUri: string;
+  readonly sipSession: string;
+  readonly clientId?: string;
+}
+
 /** Which keys end: by Key ID, or all of a SIP session, or those of one user of it. */
 export interface EndedCeks {
   readonly keyId?: string;
@@ -131,14 +138,8 @@ export class CekKeyStore {
    * The key to seal with for a user's SIP session (and client, where one user has several).
    * @throws CekError `CEK_NONE`, `CEK_PENDING`
    */
-  sealing(whose: { userUri: string; sipSession: string; clientId?: string }): UsableCek {
-    const mine = [...this.#held.values()].filter(
-      (held) =>
-        this.#alive(held) &&
-        held.userUri === whose.userUri &&
-        held.sipSession === whose.sipSession &&
-        (whose.clientId === undefined || held.clientId === whose.clientId),
-    );
+  sealing(whose: CekSlot): UsableCek {
+    const mine = this.#of(whose);
     const current = mine.find((held) => held.state === 'current');
     if (current !== undefined) return this.#use(current);
     if (mine.some((held) => held.state === 'pending-ack')) {
@@ -167,22 +168,19 @@ export class CekKeyStore {
    * key a moment before the other, and a message sealed with it must not be lost for that.
    */
   async awaitOpening(keyId: string, boundMs: number): Promise<UsableCek> {
-    if (!this.#held.has(keyId) && !this.#retired.has(keyId)) {
-      await new Promise<void>((resolve) => {
-        const done = (): void => {
-          timer.cancel();
-          stop();
-          this.#waiting.delete(done);
-          resolve();
-        };
-        const stop = this.onChange((change) => {
-          if (change.keyId === keyId) done();
-        });
-        const timer = this.#clock.setTimer(boundMs, done);
-        this.#waiting.add(done);
-      });
-    }
+    await this.#until(() => this.#held.has(keyId) || this.#retired.has(keyId), boundMs);
     return this.opening(keyId);
+  }
+
+  /**
+   * Whether another key than `keyId` seals now, or will within `boundMs`: what was refused because its key had just been
+   * retired can then be sealed anew. False at once when there is no key at all.
+   */
+  async awaitSuccessor(keyId: string, whose: CekSlot, boundMs: number): Promise<boolean> {
+    const sealing = (): string | undefined => this.#of(whose).find((held) => held.state === 'current')?.keyId;
+    await this.#until(() => sealing() !== keyId, boundMs);
+    const next = sealing();
+    return next !== undefined && next !== keyId;
   }
 
   /** Keys held, none of their octets. */
@@ -217,6 +215,34 @@ export class CekKeyStore {
     this.#retired.clear();
     for (const done of [...this.#waiting]) done();
     this.#listeners.clear();
+  }
+
+  #of(whose: CekSlot): Held[] {
+    return [...this.#held.values()].filter(
+      (held) =>
+        this.#alive(held) &&
+        held.userUri === whose.userUri &&
+        held.sipSession === whose.sipSession &&
+        (whose.clientId === undefined || held.clientId === whose.clientId),
+    );
+  }
+
+  /** Resolves when `holds`, looked at after each change, or when the bound is over or the store closed. */
+  async #until(holds: () => boolean, boundMs: number): Promise<void> {
+    if (holds()) return;
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        timer.cancel();
+        stop();
+        this.#waiting.delete(done);
+        resolve();
+      };
+      const stop = this.onChange(() => {
+        if (holds()) done();
+      });
+      const timer = this.#clock.setTimer(boundMs, done);
+      this.#waiting.add(done);
+    });
   }
 
   #refuseRepeated(cek: ArrivedCek): void {
@@ -257,8 +283,8 @@ export class CekKeyStore {
       }
       // A key that was superseded while this end was away goes the same way as the one that is named.
       other.notAfter = Math.min(other.notAfter, cek.supersedes?.notAfter ?? this.#clock.now());
-      this.#change(other, 'superseded');
       this.#arm(other);
+      this.#change(other, 'superseded');
     }
   }
 

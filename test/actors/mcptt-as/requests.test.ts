@@ -144,5 +144,53 @@ for (const profile of ['kek', 'kek+sign'] as const) {
       );
       expect(new Set(bob.inbox.map(({ keyId }) => keyId)).size).to.be.greaterThan(3);
     });
+
+    it('loses nothing when the old key does not open for a moment longer: what was under way is sealed anew', async () => {
+      const [a, b] = world.ues;
+      const alice = a.clientOf('alice');
+      const bob = b.clientOf('bob');
+      const [seenByA, seenByB, seenOnWire] = [alice.inbox.length, bob.inbox.length, world.records.length];
+      for (let round = 0; round < 10; round++) {
+        const sent = [
+          a.sendMessage('alice', BOB, `short a${round}`, []),
+          b.sendMessage('bob', 'sip:alice@mcptt.example', `short b${round}`, []),
+        ];
+        // Both requests have left under the old keys: what comes next is on its way to the server, or to the other UE.
+        const [actor, direction] = round % 2 === 0 ? ['mcptt-as', 'received'] : ['sip-core', 'sent'];
+        const before = world.records.length;
+        await until('the requests are under way', () =>
+          world.records.slice(before).some((record) => record.actor === actor && record.direction === direction),
+        );
+        world.rekey(a, 'alice', 0);
+        world.rekey(b, 'bob', 0);
+        await Promise.all(sent);
+      }
+      expect(bob.inbox.slice(seenByB).map(({ text }) => text)).to.have.members(
+        Array.from({ length: 10 }, (_, i) => `short a${i}`),
+      );
+      expect(alice.inbox.slice(seenByA).map(({ text }) => text)).to.have.members(
+        Array.from({ length: 10 }, (_, i) => `short b${i}`),
+      );
+      const retired = (actor: string): boolean =>
+        world.records
+          .slice(seenOnWire)
+          .some(
+            (one) =>
+              one.actor === actor && one.direction === 'sent' && /: retired"/.test(Buffer.from(one.bytes).toString()),
+          );
+      expect(retired('mcptt-as') || retired('ue-1') || retired('ue-2'), 'a key was retired under a message').to.equal(
+        true,
+      );
+    });
+
+    it('a refused key that has no successor is a refusal', async () => {
+      const [a] = world.ues;
+      const { keyId } = a.clientOf('alice').sealingKey(a.sipSession);
+      world.server.ceks.end({ keyId }, 'superseded');
+      const running = refusal(a.sendMessage('alice', BOB, 'never', []));
+      world.keysOf(a, 'alice').end({ keyId }, 'superseded');
+      expect(await running).to.include({ status: 493, warning: `Undecipherable, Key ID ${keyId}: retired` });
+      await a.requestKey('alice', []);
+    });
   });
 }

@@ -111,7 +111,7 @@ export interface World {
   /** A token of a user, with claims of the caller's choice. */
   token(user: string, claims?: Record<string, unknown>): Promise<string>;
   /** A new CEK for both ends, as the KMS would push it. */
-  rekey(ue: UserEquipment, user: string): string;
+  rekey(ue: UserEquipment, user: string, overlapMs?: number): string;
   /** The server's end of protected bodies, and one that signs as somebody else, or does not sign at all. */
   readonly protection: BodyProtection;
   protectionAs(signer: string | undefined): BodyProtection;
@@ -251,7 +251,14 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   await core.connect({ 'mcptt-as': { tcp: serverAt } });
   await server.useCore(coreEndpoints.sip2!);
 
-  const give = (ceks: CekKeyStore, user: string, clientId: string, sipSession: string, supersedes?: string): string => {
+  const give = (
+    ceks: CekKeyStore,
+    user: string,
+    clientId: string,
+    sipSession: string,
+    supersedes?: string,
+    overlapMs = 30_000,
+  ): string => {
     const cek = {
       keyId: randomKeyId(),
       key: randomBytes(32),
@@ -261,7 +268,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       notBefore: clock.now(),
       notAfter: clock.now() + 86_400_000,
       state: 'active' as const,
-      ...(supersedes === undefined ? {} : { supersedes: { keyId: supersedes, notAfter: clock.now() + 30_000 } }),
+      ...(supersedes === undefined ? {} : { supersedes: { keyId: supersedes, notAfter: clock.now() + overlapMs } }),
     };
     server.ceks.take(cek);
     ceks.take(cek);
@@ -337,10 +344,10 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       await ue.requestKey(user, []);
       await ue.publish(user, []);
     },
-    rekey: (ue, user) => {
+    rekey: (ue, user, overlapMs) => {
       const client = ue.clientOf(user);
       const ceks = keysOf(ue, user);
-      return give(ceks, user, client.clientId, ue.sipSession, client.sealingKey(ue.sipSession).keyId);
+      return give(ceks, user, client.clientId, ue.sipSession, client.sealingKey(ue.sipSession).keyId, overlapMs);
     },
     protection: serverProtection,
     protectionAs: (signer) => (signer === undefined ? kekProtection() : protectionOf(signer, () => '')),

@@ -219,6 +219,21 @@ describe('CekKeyStore', () => {
     expect(clock.pending).to.equal(0);
   });
 
+  it('LIFE-2: says whether another key seals in the place of one, and waits for that within a bound', async () => {
+    const { clock, store, cek } = setUp();
+    store.take(cek('f0000001'));
+    const never = store.awaitSuccessor('f0000001', ALICE, 2_000);
+    clock.advance(2_000);
+    expect(await never).to.equal(false);
+    const waiting = store.awaitSuccessor('f0000001', ALICE, 2_000);
+    store.take(cek('f0000002', { supersedes: { keyId: 'f0000001', notAfter: clock.now() } }));
+    expect(await waiting).to.equal(true);
+    expect(store.list()[0], 'looking is no use of a key').to.include({ keyId: 'f0000002', messages: 0 });
+    store.end(ALICE, 'deregistered');
+    expect(await store.awaitSuccessor('f0000002', ALICE, 2_000)).to.equal(false);
+    expect(clock.pending).to.equal(0);
+  });
+
   it('waits for a key that is on its way, within a bound', async () => {
     const { clock, store, cek } = setUp();
     const waiting = store.awaitOpening('f0000001', 1_000);
