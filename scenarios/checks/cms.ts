@@ -2,6 +2,7 @@
 import { expect } from 'chai';
 import { AuthEnvelopedData, contentOf, GcmParameters, OID, parse, unwrap } from '../../actors/security/smime/asn1.ts';
 import type { MessageRecord } from '../../sim/trace/record.ts';
+import { reading } from './reading.ts';
 import { body, header } from './sip.ts';
 
 const hex = (octets: ArrayBuffer): string => Buffer.from(octets).toString('hex');
@@ -24,9 +25,9 @@ export function expectProtected(record: MessageRecord, keyId: string): Fresh {
   const text = body(record).replace(/\s/g, '');
   const octets = Buffer.from(text, 'base64');
   expect(octets.toString('base64'), 'body, in base64').to.equal(text);
-  const { contentType, content } = unwrap(octets);
+  const { contentType, content } = reading('the CMS message', () => unwrap(octets));
   expect(contentType, 'CMS content type').to.equal(OID.authEnvelopedData);
-  const message = parse(content, AuthEnvelopedData);
+  const message = reading('the CMS message', () => parse(content, AuthEnvelopedData));
   expect(message.recipientInfos.length, 'receivers').to.equal(1);
   const { kekri } = message.recipientInfos[0]!;
   if (kekri === undefined) return expect.fail('the receiver is not named by a KEKRecipientInfo');
@@ -36,10 +37,13 @@ export function expectProtected(record: MessageRecord, keyId: string): Fresh {
   const info = message.authEncryptedContentInfo;
   const { algorithm, parameters } = info.contentEncryptionAlgorithm;
   expect(algorithm, 'content encryption').to.equal(OID.aes256Gcm);
-  const gcm = parse(parameters ?? new ArrayBuffer(0), GcmParameters);
+  const gcm = reading('the GCM parameters', () => parse(parameters ?? new ArrayBuffer(0), GcmParameters));
   expect(gcm.nonce.byteLength, 'octets of the nonce').to.equal(12);
   expect([gcm.icvLength, message.mac.byteLength], 'octets of the tag, as said and as sent').to.deep.equal([16, 16]);
-  expect(contentOf(info).length, 'octets of the content, signature and all').to.be.greaterThan(SIGNED_AT_LEAST);
+  expect(
+    reading('the encrypted content', () => contentOf(info)).length,
+    'octets of the content, signature and all',
+  ).to.be.greaterThan(SIGNED_AT_LEAST);
   return { wrappedKey: hex(kekri.encryptedKey.buffer), nonce: hex(gcm.nonce.buffer) };
 }
 

@@ -8,6 +8,7 @@ import { IDR_ROLE, type Payload } from '../../actors/security/ibc/mikey/payloads
 import { acceptedKeyPeriods, computeUid } from '../../actors/security/ibc/uid.ts';
 import type { StepContext } from '../../sim/scenario/scenario.ts';
 import type { MessageRecord } from '../../sim/trace/record.ts';
+import { reading } from './reading.ts';
 import { body } from './sip.ts';
 import { hasElement } from './xml.ts';
 
@@ -17,7 +18,8 @@ export function kmsCertificate(t: StepContext, ue: string): KmsCertificate {
     .records({ interface: 'HTTP-1', actor: ue, status: 200, where: (r) => hasElement(body(r), 'KmsInit') }, 'all')
     .at(-1);
   expect(init, 'a KmsInit for the UE').not.to.equal(undefined);
-  const { message } = parseKmsResponse(Buffer.from(body(t.about(init!)), 'latin1'));
+  const octets = Buffer.from(body(t.about(init!)), 'latin1');
+  const { message } = reading('the KmsInit', () => parseKmsResponse(octets));
   if (message?.type !== 'init') return expect.fail('the KmsInit holds no KmsCertificate');
   return message.certificate;
 }
@@ -36,7 +38,7 @@ export function expectIMessage(
   expected: { keyId: string; receiver: string; certificate: KmsCertificate; record: MessageRecord },
 ): { rand: string; sakke: string } {
   const { certificate, record } = expected;
-  const { header, payloads, signedLength } = parseMessage(octets);
+  const { header, payloads, signedLength } = reading('the I_MESSAGE', () => parseMessage(octets));
   const of = <K extends Payload['kind']>(kind: K): Of<K>[] => payloads.filter((p): p is Of<K> => p.kind === kind);
   expect(header.dataType, 'MIKEY data type: SAKKE init').to.equal(26);
   expect(Buffer.from(header.csbId).toString('hex'), 'CSB ID').to.equal(expected.keyId);
@@ -56,8 +58,10 @@ export function expectIMessage(
   );
   const verifier = new EccsiVerifier();
   const covered = [octets.subarray(0, signedLength), octets.subarray(0, signedLength - 2)];
-  const signed = uids(certificate.kmsUri).some((uid) =>
-    covered.some((part) => verifier.verify(certificate.pubAuthKey, Buffer.from(uid, 'hex'), part, sign!.signature)),
+  const isSignedBy = (uid: string, part: Uint8Array): boolean =>
+    verifier.verify(certificate.pubAuthKey, Buffer.from(uid, 'hex'), part, sign!.signature);
+  const signed = reading('the signature of the I_MESSAGE', () =>
+    uids(certificate.kmsUri).some((uid) => covered.some((part) => isSignedBy(uid, part))),
   );
   expect(signed, 'ECCSI signature of the KMS over the I_MESSAGE is good').to.equal(true);
   return { rand: Buffer.from(rand!.rand).toString('hex'), sakke: Buffer.from(sakke!.sed).toString('hex') };

@@ -2,6 +2,7 @@
 import { expect } from 'chai';
 import type { StepContext } from '../../sim/scenario/scenario.ts';
 import type { MessageRecord } from '../../sim/trace/record.ts';
+import { reading } from './reading.ts';
 import { body, optionalHeader, startLine } from './sip.ts';
 
 export interface Claims {
@@ -39,6 +40,7 @@ export function expectClaims(
   expect(claims.iss, 'issuer').to.equal(expected.issuer);
   expect(claims.mcptt_id, 'mcptt_id').to.equal(expected.mcpttId);
   expect(claims.client_id, 'client_id').to.equal(expected.clientId);
+  expect(claims.scope, 'scope').to.be.a('string');
   expect(claims.scope.split(' '), `scope of the token for ${expected.audience}`).to.include.members([
     ...expected.scopes,
   ]);
@@ -62,10 +64,13 @@ export function tokensFor(t: StepContext, resource: string, ue = 'ue'): TokenAns
     const span = request.correlation?.replace('/request', '/response');
     const record = atUe.find((r) => r.correlation === span && startLine(r).includes(' 200'));
     if (record === undefined) return [];
-    const answer = JSON.parse(body(record)) as { access_token: string; expires_in: number; token_type?: string };
+    const answer = json(record) as { access_token: string; expires_in: number };
     return [{ record, token: answer.access_token, expiresIn: answer.expires_in }];
   });
 }
+
+const json = (record: MessageRecord): unknown =>
+  reading(`the JSON in ${startLine(record)} from the IdM`, () => JSON.parse(body(record)) as unknown);
 
 export const resourcesOf = (request: MessageRecord): string[] => new URLSearchParams(body(request)).getAll('resource');
 
@@ -74,7 +79,7 @@ export function expectPublished(t: StepContext, issuer: string, kids: readonly (
   expect(issuer, 'issuer').to.match(/^https:\/\//);
   for (const record of t.records({ interface: 'CSC-1', status: 200 }, 'all')) {
     if (!/json/.test(optionalHeader(record, 'content-type') ?? '')) continue;
-    const document = JSON.parse(body(t.about(record))) as Record<string, unknown> & { keys?: Record<string, string>[] };
+    const document = json(t.about(record)) as Record<string, unknown> & { keys?: Record<string, string>[] };
     if (document.authorization_endpoint !== undefined) {
       expect(document.issuer, 'issuer of the discovery document').to.equal(issuer);
       for (const name of ['authorization_endpoint', 'token_endpoint', 'jwks_uri'])
@@ -88,6 +93,6 @@ export function expectPublished(t: StepContext, issuer: string, kids: readonly (
   }
   const published = t
     .records({ interface: 'CSC-1', status: 200, where: (r) => body(r).includes('"keys"') }, 'all')
-    .flatMap((r) => (JSON.parse(body(r)) as { keys: { kid: string }[] }).keys.map(({ kid }) => kid));
+    .flatMap((r) => (json(r) as { keys: { kid: string }[] }).keys.map(({ kid }) => kid));
   if (published.length > 0) expect(published, 'kids published').to.include.members([...kids]);
 }

@@ -68,6 +68,7 @@ export const step3a = (user = 'alice', ue = 'ue'): Step => ({
       KMS,
     ]);
     const [forServer, forKms] = [SERVER, KMS].map((resource) => tokensFor(t, resource, ue).at(-1)!);
+    expect([forServer, forKms], 'answers of the token endpoint, one for each resource').not.to.include(undefined);
     expect(forServer!.token, 'two access tokens').not.to.equal(forKms!.token);
     for (const { record } of [forServer!, forKms!]) {
       expect(optionalHeader(t.about(record), 'cache-control'), 'Cache-Control of a token').to.include('no-store');

@@ -93,6 +93,7 @@ export const step3b = (user = 'alice', ue = 'ue'): Step => ({
     const isPushOfIt = (r: MessageRecord): boolean => isPush(r) && body(r).includes(cek.keyId);
     const push = await t.expect('the push to the MCPTT server', { interface: 'HTTP-1', where: isPushOfIt }, SOON);
     const forServer = cekElements(body(push)).find(({ keyId }) => keyId === cek.keyId)!;
+    expect(forServer, 'Cek element in the push').not.to.equal(undefined);
     for (const name of ['userUri', 'clientId', 'sipSession', 'notAfter'] as const)
       expect(forServer[name], `${name} of the CEK that was pushed`).to.equal(cek[name]);
     const isAck = (r: MessageRecord): boolean => hasElement(body(r), 'CekAck') && body(r).includes(cek.keyId);

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import type { Json } from '../../sim/control/actor.ts';
 import type { Step, StepContext } from '../../sim/scenario/scenario.ts';
 import type { MessageRecord } from '../../sim/trace/record.ts';
 import { attempt } from '../checks/attempt.ts';
@@ -108,7 +109,7 @@ export const step4 = (user = 'alice', ue = 'ue'): Step => ({
     expectSecretFromSip(t, secrets);
     t.show('Bound', `${mcpttId(user)} · ${clientId}`);
     t.show('to', `${binding!.impu} · ${sipSession}`);
-    const profile = Object.entries(client.profile!).map(([name, value]) => `${name}=${[value].flat().join(',')}`);
+    const profile = Object.entries(client.profile!).map(([name, value]) => `${name}=${inText(value)}`);
     t.show('Profile opened by the UE', profile.join(' '));
     const count = t.records({ where: (r) => r.protocol === 'sip' }, 'all').length;
     t.show(
@@ -130,6 +131,9 @@ function keyGivenFor(t: StepContext, user: string, ue: string): string {
   expect(given, `CEKs that the KMS gave to ${user}`).not.to.deep.equal([]);
   return given.at(-1)!.keyId;
 }
+
+const inText = (value: Json): string =>
+  typeof value === 'string' ? value : Array.isArray(value) ? value.map(inText).join(',') : JSON.stringify(value);
 
 /** The SIP core may break lines anew, and nothing else. */
 function expectSameBody(passedOn: MessageRecord, came: MessageRecord): void {
