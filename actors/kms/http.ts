@@ -13,6 +13,7 @@ import { buildKmsResponse, type KmsMessage } from '../messages/kms/response.ts';
 import type { Audit } from './audit.ts';
 import { authorize, type CheckToken, type Principal } from './authorize.ts';
 import type { EventStreams } from './event-streams.ts';
+import { postedUrl, sameUrl } from './posted-url.ts';
 import type { RateLimit } from './rate-limit.ts';
 import { KmsRefusal } from './refusal.ts';
 import type { Resources } from './resources.ts';
@@ -48,6 +49,7 @@ export function createHttpApp(parts: HttpParts): Express {
   app.disable('x-powered-by');
   app.disable('etag');
   app.set('query parser', 'simple');
+  app.enable('case sensitive routing');
   const exchanges = new WeakMap<Request, Exchange>();
 
   const record = recordHttp(parts.report, {
@@ -84,9 +86,12 @@ export function createHttpApp(parts: HttpParts): Express {
       exchanges.set(req, { principal, request });
       respond(req, res, 200, { message: await answer(principal, request, req) });
     });
+    only('POST', path);
+  };
+  const only = (method: 'GET' | 'POST', path: string) => {
     app.all(path, (req, res) => {
-      res.set('Allow', 'POST');
-      throw new KmsRefusal('KMS_WRONG_METHOD', `${req.method} is not for this resource: it takes POST`);
+      res.set('Allow', method);
+      throw new KmsRefusal('KMS_WRONG_METHOD', `${req.method} is not for this resource: it takes ${method}`);
     });
   };
 
@@ -109,7 +114,12 @@ export function createHttpApp(parts: HttpParts): Express {
   post(KMS_PATHS.cekEnd, (principal, request) => resources.end(principal, request));
   post(KMS_PATHS.cekSessions, (principal, request) => resources.sessions(principal, request));
 
-  app.get(KMS_PATHS.cekEvents, async (req, res) => {
+  app.get(KMS_PATHS.cekEvents, async (req, res, next) => {
+    // Express gives HEAD to whoever takes GET: there would be no end to it.
+    if (req.method !== 'GET') {
+      next();
+      return;
+    }
     const principal = principalOf(req);
     if (principal.kind !== 'user') {
       throw new KmsRefusal(
@@ -124,9 +134,10 @@ export function createHttpApp(parts: HttpParts): Express {
     const whose = { userUri: principal.uri, ...(typeof client === 'string' ? { clientId: client } : {}) };
     await parts.events.serve(req, res, whose, Number(last), principal.until);
   });
+  only('GET', KMS_PATHS.cekEvents);
 
-  app.use((req) => {
-    throw new KmsRefusal('KMS_UNKNOWN_RESOURCE', `there is no resource ${resourceName(req.path)} here`);
+  app.use(() => {
+    throw new KmsRefusal('KMS_UNKNOWN_RESOURCE', 'there is no such resource here');
   });
 
   const refuse: ErrorRequestHandler = (error: unknown, req, res, next) => {
@@ -158,12 +169,18 @@ export function createHttpApp(parts: HttpParts): Express {
 
   /** The checks of TS 33.180 clause D.2.2 on what has come in. */
   function readRequest(req: Request, principal: Principal): KmsRequest {
-    if (!/^(?:application|text)\/(?:[\w.-]+\+)?xml\s*(?:;|$)/i.test(req.get('content-type') ?? '')) {
+    const type = req.get('content-type') ?? '';
+    if (!/^(?:application|text)\/(?:[\w.-]+\+)?xml\s*(?:;|$)/i.test(type)) {
       throw new KmsRefusal('KMS_MEDIA_TYPE', `the body must be ${KMS_MEDIA_TYPE}`);
+    }
+    // RFC 7303 section 3: the charset parameter counts for more than what the document says of itself.
+    const charset = /;\s*charset\s*=\s*"?([^\s;"]*)/i.exec(type)?.[1];
+    if (charset !== undefined && !/^(?:utf-8|us-ascii)$/i.test(charset)) {
+      throw new KmsRefusal('KMS_MEDIA_TYPE', 'the body must be in UTF-8');
     }
     const request = parseKmsRequest(req.body instanceof Uint8Array ? req.body : new Uint8Array());
     if (request.kmsUri !== parts.kmsUri) throw new KmsRefusal('KMS_WRONG_KMS', '<KmsUri> is not that of this KMS');
-    if (!sameUrl(request.clientReqUrl, `https://${req.get('host')}${req.originalUrl}`)) {
+    if (!sameUrl(request.clientReqUrl, postedUrl(req, req.originalUrl, parts.kmsUri))) {
       throw new KmsRefusal('KMS_WRONG_URL', '<ClientReqUrl> is not the URL that this request was posted to');
     }
     if (Math.abs(request.time - parts.clock.now()) > TIME_WINDOW) {
@@ -189,7 +206,7 @@ export function createHttpApp(parts: HttpParts): Express {
       userUri: principal?.uri ?? NOBODY,
       kmsUri: parts.kmsUri,
       time: parts.clock.now(),
-      clientReqUrl: request?.clientReqUrl ?? `https://${req.get('host') ?? parts.kmsUri}${req.originalUrl}`,
+      clientReqUrl: request?.clientReqUrl ?? postedUrl(req, req.originalUrl, parts.kmsUri),
       ...content,
     });
     res.status(status).type(KMS_MEDIA_TYPE).send(Buffer.from(octets));
@@ -214,14 +231,6 @@ function parameter(req: Request, name: string): string | undefined {
 function resourceName(path: string): string {
   const known = Object.values(KMS_PATHS).find((resource) => path === resource || path.startsWith(`${resource}/`));
   return known ?? 'unknown';
-}
-
-function sameUrl(one: string, other: string): boolean {
-  try {
-    return new URL(one).href === new URL(other).href;
-  } catch {
-    return false;
-  }
 }
 
 function refusalOf(error: unknown, log: Log): KmsRefusal {

@@ -1,6 +1,7 @@
 /**
  * What a body must pass before any XML parser sees it: one linear scan that bounds size, depth and the number of elements,
  * and refuses document types and every entity that XML does not predefine, so nothing can expand, recurse or fetch.
+ * Processing instructions say nothing on this interface and are taken out.
  */
 import { KmsMessageError } from './errors.ts';
 
@@ -13,6 +14,9 @@ export interface XmlBounds {
 /** A KmsRequest is small; a CekPush or a `sessions` answer carries about 1 kB for each CEK. */
 export const REQUEST_BOUNDS: XmlBounds = { octets: 64 * 1024, depth: 16, elements: 1_000 };
 export const RESPONSE_BOUNDS: XmlBounds = { octets: 8 * 1024 * 1024, depth: 16, elements: 50_000 };
+
+/** XML 1.0 2.2, Char, for what UTF-8 can hold; and a byte order mark that is not the first thing. */
+const NOT_XML = /[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]|^\ufeff/;
 
 const PREDEFINED = /^&(?:lt|gt|amp|quot|apos|#\d{1,7}|#x[0-9a-fA-F]{1,6});/;
 
@@ -30,6 +34,8 @@ export function guardXml(octets: Uint8Array, bounds: XmlBounds): string {
   let depth = 0;
   let elements = 0;
   let at = 0;
+  let kept = '';
+  let keptUpTo = 0;
   const skipPast = (end: string): void => {
     const found = text.indexOf(end, at);
     if (found < 0) throw malformed();
@@ -49,7 +55,11 @@ export function guardXml(octets: Uint8Array, bounds: XmlBounds): string {
     } else if (text.startsWith('<!', at)) {
       throw forbidden('a document type');
     } else if (text.startsWith('<?', at)) {
+      const start = at;
       skipPast('?>');
+      if (start === 0) continue; // the XML declaration, or the parser's to refuse
+      kept += text.slice(keptUpTo, start);
+      keptUpTo = at;
     } else if (text.startsWith('</', at)) {
       depth -= 1;
       skipPast('>');
@@ -62,7 +72,7 @@ export function guardXml(octets: Uint8Array, bounds: XmlBounds): string {
       at = end + 1;
     }
   }
-  return text;
+  return kept + text.slice(keptUpTo);
 }
 
 /** Index of the `>` that ends the tag at `start`; one inside a quoted attribute value does not count. */
@@ -82,12 +92,19 @@ function endOfTag(text: string, start: number): number {
   throw malformed();
 }
 
+/**
+ * Without its byte order mark. A NUL (UTF-16 passes for UTF-8 with those) or a second mark could make the parser see other
+ * characters than this scan does.
+ */
 function decode(octets: Uint8Array): string {
+  let text: string;
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(octets);
+    text = new TextDecoder('utf-8', { fatal: true }).decode(octets);
   } catch {
     throw new KmsMessageError('KMS_XML_MALFORMED', 'the body is not UTF-8');
   }
+  if (NOT_XML.test(text)) throw new KmsMessageError('KMS_XML_MALFORMED', 'the body holds what is no character of XML');
+  return text;
 }
 
 const tooLarge = (why: string): KmsMessageError =>

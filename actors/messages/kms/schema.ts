@@ -18,7 +18,11 @@ import { guardXml, type XmlBounds } from './guard.ts';
 import { CEK_NAMESPACE, KMS_NAMESPACE } from './namespaces.ts';
 
 /** Nothing is loaded, substituted or fetched, whatever the document says (it has passed the guard already). */
-const OPTIONS = ParseOption.XML_PARSE_NO_XXE | ParseOption.XML_PARSE_NONET | ParseOption.XML_PARSE_NO_SYS_CATALOG;
+const OPTIONS =
+  ParseOption.XML_PARSE_NO_XXE |
+  ParseOption.XML_PARSE_NONET |
+  ParseOption.XML_PARSE_NO_SYS_CATALOG |
+  ParseOption.XML_PARSE_IGNORE_ENC;
 
 /** A compiled schema lives as long as the process; compiling costs milliseconds, validating microseconds. */
 const compiled = new Map<string, XsdValidator>();
@@ -90,7 +94,7 @@ function validate(document: XmlDocument): void {
 function rulesBroken(error: XmlLibError): string {
   const first = error.details[0]?.message ?? 'a rule';
   return first
-    .replace(/'[^'{}]{24,}'/g, 'a value')
+    .replace(/'(?! (?:does|has|is) )[^'{}]{24,}'/g, 'a value')
     .trim()
     .slice(0, 300);
 }

@@ -7,6 +7,7 @@ import { expect } from 'chai';
 import { httpsClient } from '../../../actors/messages/kms/https.ts';
 import { KMS_PATHS } from '../../../actors/messages/kms/namespaces.ts';
 import { buildKmsRequest } from '../../../actors/messages/kms/request.ts';
+import { parseKmsResponse } from '../../../actors/messages/kms/response.ts';
 import { createTestCa } from '../../../actors/security/ca.ts';
 import { createArithmetic } from '../../../actors/security/ibc/backend.ts';
 import { EccsiVerifier } from '../../../actors/security/ibc/eccsi-native.ts';
@@ -133,6 +134,18 @@ describe('HTTP-1 at the KMS', () => {
     });
   });
 
+  /** One request as octets, for what HTTP clients do not send; the answer as text. */
+  async function raw(head: readonly string[], body: string): Promise<string> {
+    const { hostname, port } = new URL(running.url);
+    const socket = tlsConnect({ host: hostname, port: Number(port), ca: setting.ca.certificate });
+    socket.setTimeout(5_000, () => socket.destroy(new Error('the KMS did not answer within 5 s')));
+    const lines = [...head, `Content-Length: ${Buffer.byteLength(body)}`, 'Connection: close', '', body];
+    socket.write(lines.join('\r\n')); // not end: the server gives up on who closes its side early
+    const pieces: Buffer[] = [];
+    for await (const piece of socket) pieces.push(piece as Buffer);
+    return Buffer.concat(pieces).toString();
+  }
+
   describe('refusals', () => {
     const refused = async (expected: [status: number, errorCode: number], answer: ReturnType<typeof ask>) => {
       const { status, response, headers } = await answer;
@@ -215,6 +228,94 @@ describe('HTTP-1 at the KMS', () => {
       expect(response.headers.get('allow')).to.equal('POST');
       await response.arrayBuffer();
       await refused([415, 3006], ask(KMS_PATHS.init, {}, { headers: { 'content-type': 'application/json' } }));
+    });
+    it('405 with Allow for what would never end: HEAD of the event stream', async () => {
+      for (const method of ['HEAD', 'POST', 'OPTIONS']) {
+        const response = await setting.asUe.fetch(at(KMS_PATHS.cekEvents), {
+          method,
+          headers: { authorization: `Bearer ${await token()}` },
+        });
+        await response.arrayBuffer();
+        expect([response.status, response.headers.get('allow')], method).to.deep.equal([405, 'GET']);
+      }
+    });
+    it('415 for a charset that is not UTF-8, whatever the body says of itself (RFC 7303 section 3)', async () => {
+      const sent = (type: string) => ask(KMS_PATHS.init, {}, { headers: { 'content-type': type } });
+      for (const type of ['application/xml; charset=utf-16', 'text/xml;charset="ISO-8859-1"']) {
+        await refused([415, 3006], sent(type));
+      }
+      for (const type of ['application/xml; charset=UTF-8', 'text/xml; charset="utf-8"', 'application/x+xml']) {
+        expect((await sent(type)).status, type).to.equal(200);
+      }
+    });
+    it('400 for two Authorization headers, in either order', async () => {
+      const good = await token();
+      for (const pair of [
+        [good, 'other'],
+        ['other', good],
+      ]) {
+        const answer = await raw(
+          [
+            `POST ${KMS_PATHS.init} HTTP/1.1`,
+            `Host: ${new URL(running.url).host}`,
+            ...pair.map((one) => `Authorization: Bearer ${one}`),
+          ],
+          '',
+        );
+        expect(answer).to.match(/^HTTP\/1.1 400 /);
+        expect(answer).to.contain('<ErrorCode>1002</ErrorCode>');
+      }
+    });
+    it('an answer is valid XML of the schema whatever the URL and the host were', async () => {
+      const good = await token();
+      for (const [target, host] of [
+        [`${KMS_PATHS.keyProv}/%zz`, 'kms.example'],
+        [`${KMS_PATHS.keyProv}/"<a>|{}`, 'kms.example'],
+        ['*', 'kms.example'],
+        [KMS_PATHS.init, 'a b"<c>'],
+        [KMS_PATHS.init, 'a:b:c'],
+        [`https://kms.example${KMS_PATHS.init}%`, 'kms.example'],
+      ]) {
+        const head = [`OPTIONS ${target} HTTP/1.1`, `Host: ${host}`, `Authorization: Bearer ${good}`];
+        const answer = await raw(head, '');
+        expect(answer, target).to.match(/^HTTP\/1.1 4\d\d /);
+        const body = answer.slice(answer.indexOf('\r\n\r\n') + 4);
+        expect(parseKmsResponse(Buffer.from(body)).error, `${target} at ${host}`).to.be.an('object');
+      }
+    });
+    it('<ClientReqUrl> may write the identity with or without percent-encoding, and the request target may be absolute', async () => {
+      const plain = `${KMS_PATHS.keyProv}/${ALICE}`;
+      const escaped = `${KMS_PATHS.keyProv}/${encodeURIComponent(ALICE)}`;
+      for (const [path, named] of [
+        [plain, escaped],
+        [escaped, plain],
+        [escaped.toLowerCase(), escaped],
+      ] as const) {
+        expect((await ask(path, { clientReqUrl: at(named) })).status).to.equal(200);
+      }
+      await refused([400, 1004], ask(escaped, { clientReqUrl: at(`${plain}/`) }));
+      await refused([400, 1004], ask(KMS_PATHS.init, { clientReqUrl: at(`${KMS_PATHS.init}/`) }));
+      await refused([400, 1004], ask(KMS_PATHS.init, { clientReqUrl: at(`${KMS_PATHS.init}?`).concat('a=b') }));
+      const body = Buffer.from(
+        buildKmsRequest({
+          userUri: ALICE,
+          kmsUri: KMS_URI,
+          time: Date.now(),
+          clientReqUrl: at(KMS_PATHS.init),
+          cekRequests: [],
+          cekEnds: [],
+        }),
+      ).toString();
+      const head = [
+        `POST ${at(KMS_PATHS.init)} HTTP/1.1`,
+        `Host: ${new URL(running.url).host}`,
+        'Content-Type: application/xml',
+        `Authorization: Bearer ${await token()}`,
+      ];
+      expect(await raw(head, body)).to.match(/^HTTP\/1.1 200 /);
+    });
+    it('404 for a path in other letters', async () => {
+      await refused([404, 3001], ask(KMS_PATHS.init.toUpperCase()));
     });
     it('429 with Retry-After beyond the rate, for that user alone, and only for a while', async () => {
       await running.kms.verbs.setPolicy!({ requests: { burst: 2, perMinute: 60 } });

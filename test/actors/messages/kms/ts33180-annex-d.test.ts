@@ -176,6 +176,8 @@ describe('KMS XML: what never reaches a parser', () => {
     ['unclosed elements', '<KmsRequest><UserUri>', 'KMS_XML_MALFORMED'],
     ['two roots', `${wrap('')}${wrap('')}`, 'KMS_XML_MALFORMED'],
     ['nothing', '', 'KMS_XML_MALFORMED'],
+    ['a character that XML does not have', wrap('<UserUri>a\u0001</UserUri>'), 'KMS_XML_MALFORMED'],
+    ['a second byte order mark', `\ufeff\ufeff${wrap('')}`, 'KMS_XML_MALFORMED'],
   ];
   for (const [what, xml, code] of cases) {
     it(`refuses ${what}`, () => expect(codeOf(() => parse(xml))).to.equal(code));
@@ -183,6 +185,21 @@ describe('KMS XML: what never reaches a parser', () => {
 
   it('refuses octets that are not UTF-8', () => {
     expect(codeOf(() => parseKmsRequest(Buffer.from([0x3c, 0x61, 0xff, 0x3e])))).to.equal('KMS_XML_MALFORMED');
+  });
+
+  it('refuses UTF-16 without a byte order mark: as UTF-8 it would pass the scan, and the parser would guess it right', () => {
+    const hidden = `<!DOCTYPE KmsRequest [<!ENTITY a "b">]>${wrap('')}`;
+    for (const octets of [Buffer.from(hidden, 'utf16le'), Buffer.from(hidden, 'utf16le').swap16()]) {
+      expect(codeOf(() => parseKmsRequest(octets))).to.equal('KMS_XML_MALFORMED');
+    }
+  });
+
+  it('reads past processing instructions and comments, wherever they stand', () => {
+    const plain = Buffer.from(buildKmsRequest(request())).toString();
+    const strewn = plain
+      .replace('?>', '?><?xml-stylesheet href="a.css"?><!-- a -->')
+      .replace('<KmsUri>', '<?a <b> &c; ?><KmsUri><?d?><!-- e -->');
+    expect(parseKmsRequest(Buffer.from(`${strewn}<?f?>`))).to.deep.equal(parseKmsRequest(Buffer.from(plain)));
   });
 
   it('lets the five entities and character references of XML 1.0 4.6 pass', () => {
