@@ -2,6 +2,7 @@
 import { lookup } from 'node:dns/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Actor, ActorContext, Endpoints, JsonObject, Peers } from '../../sim/control/actor.ts';
+import { parseDeviations } from '../messages/deviation.ts';
 import { NasLink } from '../messages/nas/link.ts';
 import { type ConnectivityOptions, ipv4Octets } from '../messages/nas/pco.ts';
 import { Auc } from '../security/aka/auc.ts';
@@ -33,6 +34,11 @@ class AccessNetwork implements Actor {
         throw new AccessNetworkError('ACCESS_NETWORK_BAD_ARGUMENT', 'sqn must be 12 hex digits.');
       await this.#auc.setSqn(text(imsi, 'imsi'), octets);
       return {};
+    },
+    deviate: ({ imsi, deviate }) => {
+      if (imsi === undefined) this.#auc.endDeviations();
+      else this.#auc.deviate(text(imsi, 'imsi'), parseDeviations(deviate));
+      return Promise.resolve({});
     },
   };
   readonly readings: Actor['readings'] = {

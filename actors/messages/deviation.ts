@@ -14,6 +14,7 @@ export const DEVIATION_PLACES = [
   'token',
   'kms-request',
   'jwt',
+  'autn',
 ] as const;
 export type DeviationPlace = (typeof DEVIATION_PLACES)[number];
 
@@ -27,7 +28,7 @@ export type DeviationOp = (typeof DEVIATION_OPS)[number];
  * |---|---|
  * | fields (`mcptt-info`, `poc-settings`, `kms-request`, `jwt` claims) | `set` and `remove` the field `path` |
  * | header fields (`sip`) | `set` and `remove` the header field `path`; `request-uri`, `body` are paths too |
- * | octets (`inner`, `cms`) | `flip` bit 0 of the octet `path` (negative counts from the end), `set` that octet (`value` decimal), `remove` from it on, `replace` all (`value` base64) |
+ * | octets (`inner`, `cms`, `autn` of a network's challenge) | `flip` bit 0 of the octet `path` (negative counts from the end), `set` that octet (`value` decimal), `remove` from it on, `replace` all (`value` base64) |
  */
 export interface Deviation {
   readonly at: DeviationPlace;

@@ -1,5 +1,6 @@
 /** The SIP core: P-CSCF, S-CSCF and the AuC behind them, an unmodified drachtio-srf application. See README.md. */
 import type { Actor, ActorContext, Endpoints, Json, JsonObject, Log, Peers } from '../../sim/control/actor.ts';
+import { parseDeviations } from '../messages/deviation.ts';
 import { identityKey } from '../messages/sip-headers.ts';
 import type { Subscriber } from '../messages/subscriber.ts';
 import { Auc } from '../security/aka/auc.ts';
@@ -33,6 +34,11 @@ class SipCore implements Actor {
       if (octets.length !== 6) throw new SipCoreError('SIP_CORE_BAD_ARGUMENT', 'sqn must be 12 hex digits.');
       await this.#auc.setSqn(text(impi, 'impi'), octets);
       return {};
+    },
+    deviate: ({ impi, deviate }) => {
+      if (impi === undefined) this.#auc.endDeviations();
+      else this.#auc.deviate(text(impi, 'impi'), parseDeviations(deviate));
+      return Promise.resolve({});
     },
   };
   readonly readings: Actor['readings'] = {

@@ -152,6 +152,8 @@ async function reset(controls: ReadonlyMap<string, ActorControl>): Promise<void>
   await everyOne('ue', (ue) => ue.do('restart'));
   const subscribers = await Promise.all(of('ue').map((ue) => ue.read<{ impu: string }>('registration')));
   await everyOne('sip-core', (core) => Promise.all(subscribers.map(({ impu }) => deregistered(core, impu))));
+  await everyOne('access-network', (network) => network.do('deviate'));
+  await everyOne('sip-core', (core) => core.do('deviate'));
   await everyOne('kms', (kms) => kms.do('resetPolicy'));
   await everyOne('mcptt-as', (server) => server.do('resetPolicy'));
   await everyOne('idm', (idm) => idm.do('restoreUser'));

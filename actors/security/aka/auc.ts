@@ -2,6 +2,7 @@
  * The authentication centre: makes vectors with ever newer SQN, and takes up the USIM's SQN after a synchronisation
  * failure (TS 33.102 6.3.2, 6.3.5, annex C).
  */
+import { type Deviation, deviateOctets } from '../../messages/deviation.ts';
 import { milenage } from '../milenage.ts';
 import type { AucStore } from './auc-store.ts';
 import { DELTA } from './sequence-array.ts';
@@ -49,6 +50,7 @@ const octets = (hex: string): Uint8Array => Buffer.from(hex, 'hex');
 
 export class Auc {
   readonly #options: AucOptions;
+  readonly #deviations = new Map<string, readonly Deviation[]>();
 
   constructor(options: AucOptions) {
     this.#options = options;
@@ -61,7 +63,19 @@ export class Auc {
       seq: stored.seq + 1,
       ind: this.#nextInd(stored.ind),
     }));
-    return generateVector(milenage(octets(keys.k), octets(keys.opc)), writeSqn(number), octets(keys.amf));
+    const vector = generateVector(milenage(octets(keys.k), octets(keys.opc)), writeSqn(number), octets(keys.amf));
+    return { ...vector, autn: deviateOctets(this.#deviations.get(identity) ?? [], 'autn', vector.autn) };
+  }
+
+  /** From now on a subscriber's vectors have these deviations at `autn`, for scenarios about false networks. */
+  deviate(identity: string, deviations: readonly Deviation[]): void {
+    this.#keysOf(identity);
+    this.#deviations.set(identity, deviations);
+  }
+
+  /** Vectors are given out as they are again. */
+  endDeviations(): void {
+    this.#deviations.clear();
   }
 
   /**
