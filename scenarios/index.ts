@@ -36,6 +36,7 @@ import { order1 } from './order-1.ts';
 import { pol1Off } from './pol-1-off.ts';
 import { pol1On } from './pol-1-on.ts';
 import { privateCall } from './private-call.ts';
+import { step0FalseNetwork } from './step-0-false-network.ts';
 import { step0Resynchronisation } from './step-0-resynchronisation.ts';
 import { step1Refusals } from './step-1-refusals.ts';
 import { step1N } from './step-1n.ts';
@@ -47,6 +48,7 @@ import { step4Refusals } from './step-4-refusals.ts';
 export const scenarios: readonly Scenario[] = [
   figure,
   order1,
+  step0FalseNetwork,
   step0Resynchronisation,
   step1Refusals,
   step1N,

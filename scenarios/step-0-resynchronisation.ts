@@ -4,6 +4,10 @@ import { summary } from '../sim/trace/describe.ts';
 import { withUes } from './steps/bring-up.ts';
 import { step0 } from './steps/step-0.ts';
 
+/** With OLDER_SQN after it, the next challenge has the same IND and an older SEQ (TS 33.102 C.1.1.1). */
+const NEWER_SQN = '000000100000';
+const OLDER_SQN = '000000000000';
+
 /**
  * STEP-0: the network's SQN is stale (TS 33.102 6.3.5, TS 24.301 5.4.2.6 case e).
  *
@@ -25,6 +29,21 @@ export const step0Resynchronisation: Scenario = {
     step0(),
     {
       number: '0-bis',
+      title: 'The UE has seen a much newer SQN',
+      clause: 'TS 33.102 C.2',
+      responsible: 'access-network',
+      guard: 10_000,
+      run: async (t) => {
+        const { imsi } = await t.actor('ue').read<{ imsi: string }>('attach');
+        await t.precondition('the network counts on from there', async () => {
+          await t.actor('ue').do('detach');
+          await t.actor('access-network').do('resetSqn', { imsi, sqn: NEWER_SQN });
+          await t.actor('ue').do('attach');
+        });
+      },
+    },
+    {
+      number: '0-ter',
       title: 'The network’s SQN is set back: the UE answers with AUTS, and both agree on K_ASME again',
       clause: 'TS 33.102 6.3.5',
       responsible: 'ue',
@@ -33,7 +52,7 @@ export const step0Resynchronisation: Scenario = {
         const ue = t.actor('ue');
         const before = await ue.read<{ imsi: string; kasmeFingerprint: string }>('attach');
         await ue.do('detach');
-        await t.actor('access-network').do('resetSqn', { imsi: before.imsi, sqn: '000000000000' });
+        await t.actor('access-network').do('resetSqn', { imsi: before.imsi, sqn: OLDER_SQN });
         await ue.do('attach');
         const seen = t.records({ interface: 'LTE', actor: 'ue' }).map((record) => summary(t.about(record)));
         expect(seen, 'messages').to.include('Authentication failure (synch failure)');

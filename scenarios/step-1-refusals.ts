@@ -53,13 +53,15 @@ export const step1Refusals: Scenario = {
       guard: 15_000,
       run: async (t) => {
         const ue = t.actor('ue');
-        await t.precondition('the USIM has seen an SQN', async () => {
+        const { imsi } = await ue.read<{ imsi: string }>('attach');
+        const impi = `${imsi}@ims.mnc001.mcc001.3gppnetwork.org`;
+        await t.precondition('the USIM has seen a much newer SQN', async () => {
+          await t.actor('sip-core').do('setSqn', { impi, sqn: '000000200000' });
           await ue.do('register');
           await ue.do('deregister');
         });
-        const { imsi } = await ue.read<{ imsi: string }>('attach');
-        const impi = `${imsi}@ims.mnc001.mcc001.3gppnetwork.org`;
-        await t.actor('sip-core').do('setSqn', { impi, sqn: '000000000001' });
+        // The same IND, an older SEQ (TS 33.102 C.1.1.1).
+        await t.actor('sip-core').do('setSqn', { impi, sqn: '000000000000' });
         const from = t.records().length;
         await ue.do('register');
         const sent = t

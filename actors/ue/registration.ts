@@ -193,6 +193,8 @@ export class Registration {
     const { usim, homeDomain } = this.#options;
     const onParameters = deviations.filter(({ at, path }) => at === 'sip' && path.startsWith(PARAMETER));
     const onHeaders = deviations.filter((deviation) => !onParameters.includes(deviation));
+    // What was found in an earlier exchange, perhaps with a false network, says nothing about this one.
+    this.#lastAnswer = undefined;
     let credentials = initialCredentials(usim.impi, homeDomain);
     for (let round = 0; round < MOST_ROUNDS; round++) {
       const response = await this.#send(expires, credentials, onHeaders);

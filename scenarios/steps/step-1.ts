@@ -25,8 +25,8 @@ export const step1 = (ue = 'ue'): Step => ({
     const registering = await attempt(t, t.actor(ue).do('register'));
     const atUe = { interface: 'SIP-1', actor: ue, method: 'REGISTER' } as const;
 
-    t.hold('ue', 'TS 24.229 5.1.1.2');
     const first = await registering.seen('the first REGISTER', { ...atUe, direction: 'sent' });
+    t.hold('ue', 'TS 24.229 5.1.1.2');
     const impu = uri(header(first, 'To', 't'));
     const contact = uri(header(first, 'Contact', 'm'));
     expect(startLine(first), 'Request-URI names the home domain, no user').to.match(/^REGISTER sip:[^@]+ SIP\/2\.0$/);

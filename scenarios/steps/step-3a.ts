@@ -45,8 +45,8 @@ export const step3a = (user = 'alice', ue = 'ue'): Step => ({
     const issuer = await t.actor('idm').read<string>('issuer');
     t.hold('idm', 'OpenID Connect Discovery 1.0 3');
     expectPublished(t, issuer, []);
-    t.hold('ue', 'TS 33.180 B.3.2, RFC 7636 4.3');
     const authorization = await loggingIn.seen('the authorization request', isAuthorization);
+    t.hold('ue', 'TS 33.180 B.3.2, RFC 7636 4.3');
     const asked = new URLSearchParams(startLine(authorization).split(' ')[1]!.split('?')[1]);
     expect(asked.get('response_type'), 'response_type').to.equal('code');
     expect(asked.get('code_challenge_method'), 'PKCE').to.equal('S256');

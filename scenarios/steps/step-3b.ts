@@ -34,15 +34,16 @@ export const step3b = (user = 'alice', ue = 'ue'): Step => ({
     const http = { interface: 'HTTP-1', actor: ue } as const;
     const ofUser = mcpttId(user);
 
-    t.hold('kms', 'TS 33.180 D.2.2');
-    const certificate = kmsCertificate(t, ue);
-    t.hold('ue', 'TS 33.180 D.2.4');
     const request = await asking.seen('the KmsRequest', {
       ...http,
       direction: 'sent',
       method: 'POST',
       where: isKeyprov,
     });
+    t.hold('kms', 'TS 33.180 D.2.2');
+    const certificate = kmsCertificate(t, ue);
+    t.hold('ue', 'TS 33.180 D.2.4');
+    t.about(request);
     expect(header(request, 'Authorization'), 'the KMS token rides as bearer, and no other').to.equal(
       `Bearer ${tokensFor(t, 'urn:3gpp:mcptt:kms', ue).at(-1)?.token}`,
     );
