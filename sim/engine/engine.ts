@@ -91,7 +91,7 @@ export class Engine {
   readonly #core: Core;
   readonly #wheel: TimerWheel;
   readonly #transactions: Transactions;
-  readonly #afterTurn = new AfterTurn();
+  readonly #afterTurn: AfterTurn;
   readonly #transport: TransportLayer;
   readonly #control: ControlServer;
   readonly #uas: Uas;
@@ -105,6 +105,7 @@ export class Engine {
     const clock = options.clock ?? systemClock;
     const log: Log = options.log ?? (() => undefined);
     this.#wheel = new TimerWheel(clock, (error) => log('warn', `a timer failed: ${describe(error)}`));
+    this.#afterTurn = new AfterTurn((error) => log('warn', `a frame failed: ${describe(error)}`));
     this.#transactions = new Transactions(this.#wheel);
     this.#transport = new TransportLayer({
       clock,
@@ -119,6 +120,7 @@ export class Engine {
         }
       },
       onFlowClosed: (flow) => this.#core.flows.forget(flow),
+      onError: (error) => log('warn', `a message failed: ${describe(error)}`),
       onRefused: (error, flow) => log('info', `refused from ${flow.remoteAddress}: ${error.message}`),
       ...(limits === undefined ? {} : { limits }),
       ...(hosts === undefined ? {} : { hosts }),

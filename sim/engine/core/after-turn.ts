@@ -7,7 +7,13 @@
  */
 export class AfterTurn {
   #waiting: (() => void)[] = [];
+  readonly #onError: (error: unknown) => void;
   #stopped = false;
+
+  /** @param onError receives what a callback throws: those behind it run all the same. */
+  constructor(onError: (error: unknown) => void = () => undefined) {
+    this.#onError = onError;
+  }
 
   run(callback: () => void): void {
     this.#waiting.push(callback);
@@ -17,7 +23,13 @@ export class AfterTurn {
       this.#waiting = [];
       setImmediate(() => {
         if (this.#stopped) return;
-        for (const due of batch) due();
+        for (const due of batch) {
+          try {
+            due();
+          } catch (error) {
+            this.#onError(error);
+          }
+        }
       });
     });
   }

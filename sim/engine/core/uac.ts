@@ -66,6 +66,9 @@ export class Uac implements OutgoingHandler {
       newCallId: () => this.#core.ids.callId(),
       strict: this.#core.strict,
     });
+    // Read later on, when a response has come or failed to: malformed ones are the application's to hear of.
+    void request.from;
+    void request.to;
     const dialog = method === 'INVITE' || method === 'SUBSCRIBE' ? this.#openDialog(app, request) : undefined;
     if (method === 'INVITE') this.#core.records.attempt('application', request);
     this.#start(app, messageId, request, branch, to, point, dialog);

@@ -7,7 +7,7 @@ import { TransportError } from './errors.ts';
 import { type BoundPoint, defaultPort, type Flow, type ListenPoint, type Protocol, type Target } from './flow.ts';
 import { DEFAULT_TRANSPORT_LIMITS, type TransportLimits } from './limits.ts';
 import { Listener } from './listener.ts';
-import { stampSource, viaTarget } from './source.ts';
+import { stampSource, topVia, viaTarget } from './source.ts';
 import { socketOf, UdpSocket } from './udp.ts';
 
 export interface TransportOptions {
@@ -19,6 +19,8 @@ export interface TransportOptions {
   readonly onMessage: (message: SipMessage, flow: Flow) => void;
   /** A connection ended, for whatever reason. Not called for UDP. */
   readonly onFlowClosed?: (flow: Flow) => void;
+  /** Something thrown that nobody thought of, while a message was taken or a failure was told: it ends here. */
+  readonly onError?: (error: unknown) => void;
   /** A message was refused; the layer has answered it, or dropped it, or closed the connection already. */
   readonly onRefused?: (error: SipParseError, flow: Flow) => void;
   readonly limits?: Partial<TransportLimits>;
@@ -104,11 +106,20 @@ export class TransportLayer {
   }
 
   /**
-   * Sends octets over a flow, or to a target: over UDP, an open connection to it, or a new one. `failed` is called at
+   * Sends octets over a flow, or to a target: over UDP, an open connection to it, or a new one. `onFailure` is called at
    * most once, never before `send` returns. The result is the flow used (its local address is known once it is
-   * connected); undefined when there is none to use, after which `failed` is called.
+   * connected); undefined when there is none to use, after which `onFailure` is called.
    */
-  send(octets: Buffer, to: Flow | Target, failed?: (error: TransportError) => void): Flow | undefined {
+  send(octets: Buffer, to: Flow | Target, onFailure?: (error: TransportError) => void): Flow | undefined {
+    const failed =
+      onFailure &&
+      ((error: TransportError): void => {
+        try {
+          onFailure(error);
+        } catch (thrown) {
+          this.#options.onError?.(thrown);
+        }
+      });
     try {
       const flow = 'remoteAddress' in to ? this.#open(to) : this.#flowTo(to);
       const socket = socketOf(flow);
@@ -220,6 +231,15 @@ export class TransportLayer {
   }
 
   #receive(octets: Buffer, mode: ParseMode, flow: Flow, broken = false, connection?: Connection): void {
+    // What one message of one peer leads to must not end the process.
+    try {
+      this.#take(octets, mode, flow, broken, connection);
+    } catch (error) {
+      this.#options.onError?.(error);
+    }
+  }
+
+  #take(octets: Buffer, mode: ParseMode, flow: Flow, broken: boolean, connection: Connection | undefined): void {
     const message = parseMessage(octets, mode, this.#limits);
     if (message instanceof SipParseError) {
       this.#refuse(message, flow);
@@ -243,7 +263,7 @@ export class TransportLayer {
 
   #refuse(error: SipParseError, flow: Flow): void {
     if (error.refusal !== 'drop' && error.partial) {
-      if (viaTarget(error.partial)) stampSource(error.partial, flow);
+      if (topVia(error.partial)) stampSource(error.partial, flow);
       this.#serial += 1;
       // RFC 3261 8.2.6.2: every answer but 100 has a To tag.
       const toTag = `refused-${this.#serial}`;

@@ -30,10 +30,15 @@ function withoutSource(via: Via): string {
   return text;
 }
 
+/** The top Via of a message that may be anything; undefined if there is none, or it is malformed. */
+export function topVia(message: SipMessage): Via | undefined {
+  const line = message.lines.find(({ name }) => name === 'via');
+  return line === undefined ? undefined : parseVia(line.top);
+}
+
 /** Where a response goes when its request's connection is gone, or over UDP: its top Via says (RFC 3261 18.2.2). */
 export function viaTarget(response: SipMessage): { host: string; port: number | undefined } | undefined {
-  const value = response.getAll('via')[0];
-  const via = value === undefined ? undefined : parseVia(value);
+  const via = topVia(response);
   if (via === undefined) return undefined;
   const maddr = via.params.get('maddr');
   if (maddr !== undefined) return { host: maddr, port: via.port };

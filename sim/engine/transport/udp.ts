@@ -85,9 +85,14 @@ export class UdpSocket implements BoundPoint {
   }
 
   send(octets: Buffer, address: string, port: number, failed?: (error: TransportError) => void): void {
-    if (octets.length > LARGEST_DATAGRAM) {
-      const error = new TransportError('message-too-large', `${octets.length} octets do not fit a datagram; use TCP`);
-      if (failed) setImmediate(failed, error);
+    const refusal =
+      octets.length > LARGEST_DATAGRAM
+        ? new TransportError('message-too-large', `${octets.length} octets do not fit a datagram; use TCP`)
+        : port === 0
+          ? new TransportError('send-failed', `UDP to ${address}: nobody can be reached at port 0`)
+          : undefined;
+    if (refusal) {
+      if (failed) setImmediate(failed, refusal);
       return;
     }
     this.#socket.send(octets, port, address, (cause) => {

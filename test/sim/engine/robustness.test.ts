@@ -1,4 +1,5 @@
 import { createSocket } from 'node:dgram';
+import { readdirSync, readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { decodeMessage, encodeFrame, FrameReader, STRICT_FRAMES } from '../../../sim/engine/control/framing.ts';
@@ -27,6 +28,8 @@ describe('sim/engine: nothing that arrives ends the process', () => {
     expect((await app.ask('ping')).tokens[4]).to.equal('pong');
     await app.close();
     expect(escaped).to.deep.equal([]);
+    // What only the last line of defence caught.
+    expect(bench.log.filter((line) => line.startsWith('warn') && / failed: /.test(line))).to.deep.equal([]);
   };
 
   it('any octets on the control port', async () => {
@@ -91,6 +94,96 @@ describe('sim/engine: nothing that arrives ends the process', () => {
       { numRuns: 300 },
     );
     socket.close();
+    await alive();
+  });
+
+  for (const [what, via] of [
+    ['an empty Via before a sound one', 'Via: \r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKa'],
+    ['port 0 to answer to', 'Via: SIP/2.0/UDP 127.0.0.1:0;branch=z9hG4bKa'],
+  ] as const) {
+    it(`${what}: in a request to be refused, and in one that is passed up`, async () => {
+      const peer = await bench.peer();
+      const app = await bench.app('options');
+      for (const cseq of ['none', '1 OPTIONS']) {
+        const lines = [
+          `OPTIONS sip:a@b SIP/2.0\r\n${via}\r\nMax-Forwards: 70\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:b@b>`,
+          `Call-ID: via0\r\nCSeq: ${cseq}\r\nContent-Length: 0\r\n\r\n`,
+        ];
+        peer.send(lines.join('\r\n'));
+      }
+      if (via.includes(':0')) {
+        const { message, transaction } = await app.request('OPTIONS');
+        expect((await app.reply(app.answer(message, transaction, 200))).tokens[3]).to.equal('OK');
+      } else {
+        await until('two refusals, Via and all', () => peer.broken.length === 2);
+        peer.broken.length = 0;
+      }
+      await app.close();
+      await alive();
+    });
+  }
+
+  it('RFC 4475 messages, mutated', async () => {
+    const { host, port } = bench.at('udp');
+    const socket = createSocket('udp4');
+    const app = await bench.app('invite', 'message', 'register', 'subscribe', 'options', 'info', 'notify');
+    const folder = new URL('../../../fixtures/rfc4475/', import.meta.url);
+    const corpus = readdirSync(folder)
+      .filter((name) => name.endsWith('.dat'))
+      .map((name) => readFileSync(new URL(name, folder)));
+    const piece = fc.constantFrom(
+      '\r\n',
+      '\0',
+      ':',
+      '"',
+      '<',
+      ',',
+      ';tag=',
+      ';rport',
+      ':0',
+      'l: -1\r\n',
+      'Via: \r\n',
+      '@',
+    );
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom(...corpus),
+        fc.array(fc.tuple(fc.double({ min: 0, max: 1, noNaN: true }), fc.nat(30), piece), {
+          minLength: 1,
+          maxLength: 4,
+        }),
+        async (message, changes) => {
+          let octets = message;
+          for (const [where, cut, put] of changes) {
+            const at = Math.floor(where * octets.length);
+            octets = Buffer.concat([octets.subarray(0, at), Buffer.from(put), octets.subarray(at + cut)]);
+          }
+          // To the listener, and from an application.
+          socket.send(octets, port, host);
+          app.send('sip||', octets.subarray(0, 8000));
+          await settle(1);
+        },
+      ),
+      { numRuns: 500 },
+    );
+    socket.close();
+    await app.close();
+    await settle();
+    await alive();
+  });
+
+  it('an application’s malformed To and From: NOK, nothing is sent', async () => {
+    const app = await bench.app();
+    const peer = await bench.peer();
+    const before = bench.engine.figures;
+    for (const header of ['To: <sip:broken', 'From: "x <sip:a@b>']) {
+      for (const method of ['SUBSCRIBE', 'MESSAGE', 'INVITE']) {
+        const reply = await app.ask('sip||', `${method} sip:a@127.0.0.1:${peer.port} SIP/2.0\r\n${header}\r\n\r\n`);
+        expect(reply.tokens[3], header).to.equal('NOK');
+      }
+    }
+    const { dialogs, clientTransactions } = before;
+    expect(bench.engine.figures).to.include({ dialogs, clientTransactions });
     await alive();
   });
 
