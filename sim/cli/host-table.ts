@@ -2,6 +2,7 @@
  * Addresses of host names for the SIP engine, which asks no DNS of its own (it would wait in the middle of a message). Kept
  * fresh, because a container that starts again has another address.
  */
+import { Resolver } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
 import { numeric } from './topology.ts';
@@ -13,6 +14,8 @@ export class HostTable {
   /** Name in lower case → numeric address; changes as the DNS does. A name that is not known now keeps its last address. */
   readonly addresses: Record<string, string> = {};
   readonly #names: readonly string[];
+  /** Unlike the system's look-up, which blocks a thread while a DNS server is away, its questions can be taken back. */
+  readonly #resolver = new Resolver({ timeout: REFRESH_MS, tries: 1 });
   readonly #closed = new AbortController();
   #refreshing: Promise<void> | undefined;
 
@@ -20,27 +23,38 @@ export class HostTable {
     this.#names = [...new Set(hosts.filter((host) => isIP(host) === 0).map((host) => host.toLowerCase()))];
   }
 
-  /** Looks the names up, and from now on again and again. */
-  async open(): Promise<void> {
-    await this.#look();
+  /** Keeps the addresses of all names that are known by now, and of the others as soon as they are. */
+  open(): void {
     if (this.#names.length > 0) this.#refreshing = this.#refresh();
   }
 
   async close(): Promise<void> {
     this.#closed.abort();
+    this.#resolver.cancel();
     await this.#refreshing;
   }
 
   async #refresh(): Promise<void> {
     const { signal } = this.#closed;
     while (!signal.aborted) {
+      await Promise.all(this.#names.map((name) => this.#look(name)));
       await setTimeout(REFRESH_MS, undefined, { signal }).catch(() => {});
-      await this.#look();
     }
   }
 
-  async #look(): Promise<void> {
-    const found = await Promise.allSettled(this.#names.map(async (name) => [name, await numeric(name)] as const));
-    for (const one of found) if (one.status === 'fulfilled') this.addresses[one.value[0]] = one.value[1];
+  async #look(name: string): Promise<void> {
+    try {
+      const [address] = await this.#resolver.resolve4(name);
+      if (address !== undefined) this.addresses[name] = address;
+    } catch {
+      // Away for now, or known to this machine alone (a hosts file): what was known stays.
+      if (!this.#closed.signal.aborted && this.addresses[name] === undefined)
+        await numeric(name).then(
+          (address) => {
+            this.addresses[name] = address;
+          },
+          () => {},
+        );
+    }
   }
 }

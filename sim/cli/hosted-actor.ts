@@ -79,9 +79,9 @@ export async function hostActor(options: HostOptions): Promise<HostedActor> {
     await answered(`${name} cannot tell where to listen`, patience, () => listenAt(own, 'control')),
   );
   const place = await answered(`${name} cannot tell where to listen`, patience, () => placeOf(folder, name, own));
-  const endpoints = Object.values(topology.actors).flatMap((actor) => Object.values(actor.endpoints));
-  const hosts = new HostTable(endpoints.map((at) => hostPort(at).host));
-  await hosts.open();
+  const sipEndpoints = Object.values(topology.actors).flatMap(({ endpoints }) => endpoints.sip2 ?? []);
+  const hosts = new HostTable(own.endpoints.sip2 === undefined ? [] : sipEndpoints.map((at) => hostPort(at).host));
+  hosts.open();
   const launched = await launch({ ...place, hosts: hosts.addresses }, loadFixtures(options.fixtures), {
     report,
     clock,

@@ -20,6 +20,7 @@ const VOLATILE: readonly (readonly [RegExp, string])[] = [
   [/urn:uuid:[0-9a-f-]{36}/gi, 'urn:uuid:…'],
   [/\b(https|wss|tcp):\/\/[^/\s]+/g, '$1://…'],
   [/\b[\w-]+@[0-9a-f]{12}\.invalid/g, '…@….invalid'],
+  [/@[\w.-]+:\d+\b/g, '@<address>'],
   [/\/(auth|login|interaction)\/[\w-]{43}/g, '/$1/…'],
   [/\b\d{1,3}(\.\d{1,3}){3}(:\d+)?/g, '<address>'],
   [/\b(?=[0-9a-f]*\d)[0-9a-f]{6,}\b/gi, '<hex>'],
