@@ -159,6 +159,25 @@ export function createHttpApp(parts: HttpParts): Express {
     respond(req, res, refusal.status, { error: { code: refusal.errorCode, message: refusal.message } });
   };
   app.use(refuse);
+  // What goes wrong while refusing must not reach express's own page: that one shows stacks.
+  const giveUp: ErrorRequestHandler = (error: unknown, _req, res, next) => {
+    if (res.headersSent) {
+      next(error);
+      return;
+    }
+    parts.log.error({ error }, 'the KMS could not refuse as it should');
+    const { kmsUri, clock } = parts;
+    const sorry = { code: 4002, message: 'the KMS cannot answer just now' };
+    const octets = buildKmsResponse({
+      userUri: NOBODY,
+      kmsUri,
+      time: clock.now(),
+      clientReqUrl: `https://${kmsUri}/`,
+      error: sorry,
+    });
+    res.status(503).type(KMS_MEDIA_TYPE).send(Buffer.from(octets));
+  };
+  app.use(giveUp);
   return app;
 
   function principalOf(req: Request): Principal {

@@ -96,6 +96,10 @@ const ALGORITHMS = ['ES256'];
 const TYPE = 'at+jwt';
 const REQUIRED_CLAIMS = ['iss', 'aud', 'exp', 'iat', 'sub', 'jti', 'scope', 'client_id', 'mcptt_id'];
 const LONGEST_TOKEN = 16_384;
+/** An MCPTT ID is a URI, and in examples of TS 33.180 annex B one without a scheme. It goes into XML, UIDs and logs. */
+const IDENTITY =
+  /^(?:[a-z][a-z\d+.-]*:(?:[\w.~!$&'()*+,;=@/?:-]|%[\da-f]{2})+|(?:[\w.~!$&'()*+,;=@/?-]|%[\da-f]{2})+)$/i;
+const LONGEST_IDENTITY = 512;
 const DEFAULT_TOLERANCE_SECONDS = 5;
 
 /** Makes the check of one service. */
@@ -177,7 +181,8 @@ function readClaims(payload: JWTPayload): AccessToken {
   const { mcptt_id: mcpttId, client_id: clientId, scope, sub, jti, iat, exp } = payload;
   if (
     typeof mcpttId !== 'string' ||
-    mcpttId === '' ||
+    mcpttId.length > LONGEST_IDENTITY ||
+    !IDENTITY.test(mcpttId) ||
     typeof clientId !== 'string' ||
     typeof scope !== 'string' ||
     typeof sub !== 'string' ||

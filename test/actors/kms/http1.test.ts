@@ -1,9 +1,10 @@
 /** TS 33.180 clause D.1 and HTTP1-1: the resources of HTTP-1, what they answer, and what they refuse, over real TLS. */
 import { once } from 'node:events';
-import { request as plainRequest } from 'node:http';
-import { connect as tcpConnect } from 'node:net';
+import { createServer, request as plainRequest } from 'node:http';
+import { type AddressInfo, connect as tcpConnect } from 'node:net';
 import { connect as tlsConnect } from 'node:tls';
 import { expect } from 'chai';
+import { createHttpApp, type HttpParts } from '../../../actors/kms/http.ts';
 import { httpsClient } from '../../../actors/messages/kms/https.ts';
 import { KMS_PATHS } from '../../../actors/messages/kms/namespaces.ts';
 import { buildKmsRequest } from '../../../actors/messages/kms/request.ts';
@@ -19,6 +20,7 @@ import { toNtp } from '../../../actors/security/ibc/mikey/timestamp.ts';
 import { KmsClientError } from '../../../actors/security/kms-client/errors.ts';
 import { KmsExchange } from '../../../actors/security/kms-client/exchange.ts';
 import type { JsonObject } from '../../../sim/control/actor.ts';
+import { systemClock } from '../../../sim/engine/clock.ts';
 import {
   ALICE,
   BOB,
@@ -30,6 +32,7 @@ import {
   SERVER_ID,
   SESSION,
   type Setting,
+  silentLog,
   startKms,
   TestMcpttServer,
 } from './harness.ts';
@@ -342,6 +345,34 @@ describe('HTTP-1 at the KMS', () => {
       expect(answer.headers.get('retry-after')).to.equal('1');
       expect(await alone.kms.readings.health!({})).to.deep.equal({ ok: false, waitingFor: ['idm', 'mcptt-as'] });
       await alone.kms.stop();
+    });
+    it('503 with a KmsError, and no stack, even when refusing goes wrong', async () => {
+      const fail = (): never => {
+        throw new Error('the disk is full');
+      };
+      const logged: string[] = [];
+      const app = createHttpApp({
+        kmsUri: KMS_URI,
+        clock: systemClock,
+        report: () => {},
+        counted: () => {},
+        log: { ...silentLog, error: (_details: unknown, text: string) => logged.push(text) },
+        audit: { write: fail },
+        checkToken: fail,
+      } as unknown as HttpParts);
+      const server = createServer(app).listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      const { port } = server.address() as AddressInfo;
+      const response = await fetch(`http://127.0.0.1:${port}${KMS_PATHS.init}`, {
+        method: 'POST',
+        headers: { authorization: 'Bearer abc', connection: 'close' },
+      });
+      const body = await response.text();
+      server.close();
+      expect(response.status).to.equal(503);
+      expect(parseKmsResponse(Buffer.from(body)).error).to.include({ code: 4002 });
+      expect(body).to.not.contain('disk');
+      expect(logged).to.have.length(2);
     });
     it('an answer never tells more than its KmsError: no stack, no server name', async () => {
       const answer = await ask('/nowhere');

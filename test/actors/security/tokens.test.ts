@@ -109,6 +109,19 @@ describe('access tokens (RFC 9068, RFC 6750, TS 33.180 annex B)', () => {
     ),
     ['with an empty mcptt_id', { mcptt_id: '' }, 'TOKEN_CLAIM'],
     ['with an mcptt_id that is a list', { mcptt_id: ['sip:alice@mcptt.example'] }, 'TOKEN_CLAIM'],
+    ...[
+      'sip:a\u0001b',
+      'sip:alice@mcptt.example\n',
+      ' sip:a@b',
+      'sip:%zz',
+      'sip:"<a>',
+      '::',
+      `sip:${'a'.repeat(509)}`,
+    ].map((id): [string, JWTPayload, TokenErrorCode] => [
+      `with an mcptt_id that is no URI (${JSON.stringify(id).slice(0, 20)})`,
+      { mcptt_id: id },
+      'TOKEN_CLAIM',
+    ]),
     ['with an exp that is no number', { exp: 'tomorrow' as unknown as number }, 'TOKEN_CLAIM'],
     ['with an nbf that is no number', { nbf: 'yesterday' as unknown as number }, 'TOKEN_CLAIM'],
   ];
@@ -117,6 +130,12 @@ describe('access tokens (RFC 9068, RFC 6750, TS 33.180 annex B)', () => {
       await refusal(verifier, await signed(key, claims(change)), code);
     });
   }
+
+  it('an MCPTT ID may be any URI, with or without a scheme', async () => {
+    for (const id of ['tel:+15550101', 'alice@org.example', 'sip:a%20b@mcptt.example;user=ip', 'urn:uuid:1-2:x']) {
+      expect((await verifier.verify(await signed(key, claims({ mcptt_id: id })))).mcpttId).to.equal(id);
+    }
+  });
 
   it('clocks may differ by five seconds, both ways', async () => {
     await verifier.verify(await signed(key, claims({ exp: seconds - 4 })));
