@@ -3,7 +3,7 @@
  *
  *   SIPp ──UDP REGISTER──► engine ──control port──► drachtio-srf application, which answers 200
  *
- *   npx tsx bench/engine.ts [--rate 6000] [--seconds 15] [--connections 10000] [--json FILE]
+ *   npm run bench:engine -- [--rate 6000] [--seconds 15] [--connections 10000] [--json FILE]
  *
  * First three seconds at a quarter of the rate, not counted, in which the compilers warm up. Then at the full rate: 200s
  * per second, retransmissions, memory, CPU time per message. Then at half of it: response time percentiles. Then so many
