@@ -12,6 +12,7 @@ import { type Deviation, parseDeviations } from '../messages/deviation.ts';
 import { type HttpsClient, httpsClient } from '../messages/kms/https.ts';
 import type { SakkeEngine } from '../security/ibc/engine.ts';
 import { IbcPool } from '../security/ibc/pool.ts';
+import { KmsClientError } from '../security/kms-client/errors.ts';
 import type { IdentityMaterial } from '../security/kms-client/material.ts';
 import { PROFILES } from '../security/smime/profiles.ts';
 import type { McpttAsConfig, McpttPolicy } from './config.ts';
@@ -112,7 +113,10 @@ class McpttAs implements Actor {
     const { report, log, tls, host } = this.#ctx;
     const app = express();
     app.disable('x-powered-by');
-    const material = (): Promise<IdentityMaterial> => this.#kmsClient().material();
+    const material = async (): Promise<IdentityMaterial> => {
+      this.#material = await this.#kmsClient().material();
+      return this.#material;
+    };
     app.use(createPushReceiver({ kmsUri, material, ceks: () => this.#server.ceks, report, log }));
     this.#https = await HttpsServer.listen(app, tls, { host, port, publicHost });
     const endpoints: Record<string, string> = { https: this.#https.url };
@@ -149,12 +153,10 @@ class McpttAs implements Actor {
       report,
     });
     const issuer = this.#config.issuer ?? idm.https;
-    const [verifyToken] = await Promise.all([
+    [this.#verifyToken, this.#material] = await Promise.all([
       tokenCheck({ issuer, audience, scope, fetch: this.#idm.fetch, clock }),
-      this.#kms.start(),
+      this.#firstMaterial(this.#kms),
     ]);
-    this.#verifyToken = verifyToken;
-    this.#material = await this.#kms.material();
     // Sessions that the server kept over a restart have keys at the KMS.
     await this.#resume();
   }
@@ -171,6 +173,18 @@ class McpttAs implements Actor {
     this.#engine = undefined;
     this.#material = undefined;
     this.#verifyToken = undefined;
+  }
+
+  /** A KMS that answers wrongly is asked again with each push: until then nothing but what needs key material fails. */
+  async #firstMaterial(kms: ServerKmsClient): Promise<IdentityMaterial | undefined> {
+    try {
+      await kms.start();
+      return await kms.material();
+    } catch (error) {
+      if (error instanceof KmsClientError && error.code === 'KMS_UNREACHABLE') throw error;
+      this.#ctx.log.error({ error: (error as Error).message }, 'the KMS gave no key material that can be used');
+      return undefined;
+    }
   }
 
   /** LIFE-4: asks the KMS for the CEKs of the sessions that the server knows. */

@@ -57,17 +57,6 @@ export const step3b = (user = 'alice', ue = 'ue'): Step => ({
       registered === undefined ? elements(asked, 'SipSession')[0] : uri(header(registered, 'Contact', 'm'));
     expect(elements(asked, 'SipSession'), 'SIP session that the CEK is for').to.deep.equal([session]);
 
-    t.hold('mcptt-as', 'pCR 7.x.2 step 3b');
-    const isPush = (r: MessageRecord): boolean => /^POST \S*\/cek\/v1\/push/.test(startLine(r));
-    const pushed = t.records({ interface: 'HTTP-1', where: (r) => isPush(r) && body(r).includes(ofUser) }).at(-1);
-    const acknowledged = pushed && answerTo(pushed, t.records({ interface: 'HTTP-1' }));
-    if (acknowledged !== undefined) {
-      expect(startLine(t.about(acknowledged)), 'answer to the push').to.match(/^HTTP\/\S+ 200/);
-      expect(elements(body(acknowledged), 'KeyId'), 'Key IDs acknowledged').to.include.members(
-        elements(body(pushed!), 'KeyId'),
-      );
-    }
-
     t.hold('kms', 'TS 33.180 D.2.4, D.3.3');
     t.about(request);
     asking.outcome();
@@ -89,6 +78,19 @@ export const step3b = (user = 'alice', ue = 'ue'): Step => ({
     expect(cek.sipSession, 'SipSession').to.equal(session);
     expect(cek.notAfter, 'NotAfter, against NotBefore').to.be.greaterThan(cek.notBefore);
     expect(Date.parse(elements(answer, 'Time')[0]!), 'Time, against NotAfter').to.be.lessThan(cek.notAfter);
+
+    t.hold('mcptt-as', 'pCR 7.x.2 step 3b');
+    const isPush = (r: MessageRecord): boolean => /^POST \S*\/cek\/v1\/push/.test(startLine(r));
+    const pushed = t.records({ interface: 'HTTP-1', where: (r) => isPush(r) && body(r).includes(ofUser) }).at(-1);
+    const acknowledged = pushed && answerTo(pushed, t.records({ interface: 'HTTP-1' }));
+    if (acknowledged !== undefined) {
+      expect(startLine(t.about(acknowledged)), 'answer to the push').to.match(/^HTTP\/\S+ 200/);
+      expect(elements(body(acknowledged), 'KeyId'), 'Key IDs acknowledged').to.include.members(
+        elements(body(pushed!), 'KeyId'),
+      );
+    }
+    t.hold('kms', 'pCR 7.x.2 step 3b');
+    t.about(response);
     expect(cek.state, 'the MCPTT server has acknowledged').to.equal('active');
 
     const isPushOfIt = (r: MessageRecord): boolean => isPush(r) && body(r).includes(cek.keyId);
