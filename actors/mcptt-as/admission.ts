@@ -9,6 +9,12 @@ import { Refusal } from './errors.ts';
 import type { SessionStore, SipSession } from './sessions.ts';
 import type { SipRequest } from './sip-server.ts';
 
+/** @throws Refusal 420 when the request insists on an extension, of which the server has none (RFC 3261 8.2.2.3) */
+export function refuseExtensions(request: SipRequest): void {
+  const required = request.values('Require');
+  if (required.length > 0) throw new Refusal(420, undefined, { Unsupported: required.join(', ') });
+}
+
 export interface Sender {
   /** The asserted public user identities of the sender. */
   readonly impus: readonly string[];

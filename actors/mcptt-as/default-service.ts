@@ -3,7 +3,7 @@
  * everything else, emergency calls too, is refused until step 4.
  */
 import { WARNINGS } from '../messages/sip-headers.ts';
-import type { Admission } from './admission.ts';
+import { type Admission, refuseExtensions } from './admission.ts';
 import type { McpttPolicy } from './config.ts';
 import { Refusal } from './errors.ts';
 import type { SipRequest } from './sip-server.ts';
@@ -18,5 +18,6 @@ export const isDefaultService = (policy: McpttPolicy, method: string): boolean =
 export async function handleOptions(request: SipRequest, admission: Admission, policy: McpttPolicy): Promise<void> {
   await admission.sender(request);
   if (!isDefaultService(policy, 'OPTIONS')) throw new Refusal(403, WARNINGS.notYetAuthorised);
+  refuseExtensions(request);
   await request.answer(200, { headers: { Allow: ALLOWED_METHODS, Accept: 'application/pkcs7-mime, multipart/mixed' } });
 }

@@ -6,7 +6,7 @@ import { leavesOf } from '../messages/multipart.ts';
 import { identityKey, retiredKeyId, WARNINGS, warningText } from '../messages/sip-headers.ts';
 import type { UserProfile } from '../messages/user-profile.ts';
 import type { CekKeyStore } from '../security/cek/key-store.ts';
-import type { Admission } from './admission.ts';
+import { type Admission, refuseExtensions } from './admission.ts';
 import type { Binding, BindingStore } from './bindings.ts';
 import type { McpttPolicy } from './config.ts';
 import { Refusal } from './errors.ts';
@@ -50,6 +50,7 @@ export class Directory {
     ).flat();
     // STEP-1N comes before everything else: who is not bound is not told whether a body could be opened.
     if (bound.length === 0) throw new Refusal(403, WARNINGS.notYetAuthorised);
+    refuseExtensions(request);
     const opened = await openRequest(request, sender, this.#opening());
     const { info, content } = readContent(opened.entity);
     const named = opened.cek?.userUri ?? info['mcptt-calling-user-id'];

@@ -62,6 +62,9 @@ function readEntity(message: SipMessage): MimeEntity {
   try {
     const body = message.entity();
     if (body === undefined) throw new Refusal(415, undefined, { Accept: ACCEPTED });
+    // RFC 3261 8.2.3: no coding is understood, and what cannot be decoded is not taken for what it is not.
+    const coding = message.header('Content-Encoding')?.trim().toLowerCase() ?? 'identity';
+    if (coding !== 'identity') throw new Refusal(415, undefined, { 'Accept-Encoding': 'identity' });
     mediaTypeOf(body);
     return body;
   } catch (error) {

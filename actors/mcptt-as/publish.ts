@@ -17,7 +17,7 @@ import { POC_SETTINGS_TYPE, parsePocSettings } from '../messages/poc-settings.ts
 import { PUBLISH_FOREVER, sameIdentity, WARNINGS } from '../messages/sip-headers.ts';
 import { buildUserProfile, type UserProfile } from '../messages/user-profile.ts';
 import type { CekKeyStore } from '../security/cek/key-store.ts';
-import type { Admission, Sender } from './admission.ts';
+import { type Admission, refuseExtensions, type Sender } from './admission.ts';
 import { type Binding, type BindingStore, newEtag, nextBindingState } from './bindings.ts';
 import type { McpttPolicy } from './config.ts';
 import { Refusal } from './errors.ts';
@@ -54,6 +54,7 @@ interface Publication {
 /** Answers one PUBLISH. @throws Refusal */
 export async function handlePublish(request: SipRequest, options: PublishOptions): Promise<void> {
   const sender = await options.admission.sender(request);
+  refuseExtensions(request);
   // RFC 3903 6, steps 2 to 4: event package, entity-tag, expiry; RFC 6665 8.2.1 for Allow-Events.
   if (request.header('Event')?.split(';')[0]?.trim() !== 'poc-settings') {
     throw new Refusal(489, undefined, { 'Allow-Events': 'poc-settings' });

@@ -88,6 +88,7 @@ export class McpttServer {
       SUBSCRIBE: (request) => this.#notServed(request),
       NOTIFY: (request) => this.#notServed(request),
       INFO: (request) => this.#notServed(request),
+      REFER: (request) => this.#notServed(request),
       MESSAGE: (request) => this.#orDefaultService(request, () => handleMessage(request, { ...shared, directory })),
       INVITE: (request) => this.#calls.invite(request),
     };

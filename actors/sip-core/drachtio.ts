@@ -114,7 +114,17 @@ export interface DrachtioOptions {
   readonly onError: (error: unknown, what: string) => void;
 }
 
-const METHODS = ['register', 'publish', 'message', 'invite', 'options', 'subscribe', 'notify', 'info'] as const;
+const METHODS = [
+  'register',
+  'publish',
+  'message',
+  'invite',
+  'options',
+  'subscribe',
+  'notify',
+  'info',
+  'refer',
+] as const;
 
 const lost = (): SipCoreError =>
   new SipCoreError('SIP_CORE_SEND_FAILED', 'The connection to the SIP engine has been lost.');

@@ -17,7 +17,7 @@
  */
 import type { Log } from '../../sim/control/actor.ts';
 import type { Clock } from '../../sim/engine/clock.ts';
-import { identityKey, sameIdentity, withoutParameter } from '../messages/sip-headers.ts';
+import { identityKey, sameIdentity, splitValues, withoutParameter } from '../messages/sip-headers.ts';
 import type { RegistrationType, Subscriber } from '../messages/subscriber.ts';
 import type { Authenticator } from './authentication.ts';
 import { newChargingVector } from './charging.ts';
@@ -82,6 +82,8 @@ export class Registrar {
     if (identityKey(incoming.request.uri) !== identityKey(`sip:${homeDomain}`)) {
       return refuse({ status: 403 }, 'not the home network domain');
     }
+    const unknown = unknownExtensions(incoming.request.get('require'));
+    if (unknown !== '') return refuse({ status: 420, headers: { Unsupported: unknown } }, `extension ${unknown}`);
     const impi = register.credentials.get('username')!;
     const subscriber = subscriberOf(impi);
     if (subscriber === undefined) return refuse({ status: 403 }, 'unknown IMPI');
@@ -240,6 +242,15 @@ export class Registrar {
     this.#expiry.set(impi, timer);
   }
 }
+
+/**
+ * Extensions of a Require header field that the core does not have (RFC 3261 10.3 step 2). Path is done; a UE that asks for
+ * IPsec (RFC 3329) is served without.
+ */
+const unknownExtensions = (required = ''): string =>
+  splitValues(required)
+    .filter((tag) => !['path', 'sec-agree'].includes(tag.toLowerCase()))
+    .join(', ');
 
 /** RFC 3261 10.3 step 7: an older request of the same Call-ID must not undo a newer one. */
 const outOfOrder = (current: Registration, register: RegisterRequest): boolean =>

@@ -87,6 +87,10 @@ export class Routing {
   async originate(incoming: Incoming): Promise<void> {
     const { subscriberOf, settled } = this.#options;
     const { request } = incoming;
+    // RFC 3261 16.3 step 5; IPsec (RFC 3329) is not asked of anybody, and nobody is refused who offers it.
+    const unknown = splitValues(request.get('proxy-require') ?? '').filter((tag) => tag.toLowerCase() !== 'sec-agree');
+    if (unknown.length > 0)
+      return void (await incoming.answer({ status: 420, headers: { Unsupported: unknown.join(', ') } }));
     const registering = await this.#registrationOf(request);
     // A request close behind the 200 to REGISTER must not overtake the third-party REGISTER.
     if (registering !== undefined) await settled(registering.impi);

@@ -114,6 +114,22 @@ for (const profile of ['kek', 'kek+sign', 'direct'] as const) {
       expect(await bound()).to.deep.equal(['sip:alice@mcptt.example']);
     });
 
+    it('refuses an extension that it does not have (420) and a coding that it does not know (415)', async () => {
+      const [ue] = world.ues;
+      const set = (path: string, value: string) => [{ at: 'sip', op: 'set', path, value } as const];
+      for (const run of [
+        ue.publish('alice', set('Require', 'tdialog, x')),
+        ue.sendMessage('alice', 'sip:bob@mcptt.example', 'x', set('Require', 'tdialog, x')),
+      ]) {
+        expect(await refusal(run)).to.include({ status: 420 });
+      }
+      const last = Buffer.from(
+        world.records.findLast(({ actor, direction }) => actor === 'mcptt-as' && direction === 'sent')!.bytes,
+      );
+      expect(last.toString()).to.match(/^Unsupported: tdialog, ?x\r$/m);
+      expect(await refusal(ue.publish('alice', set('Content-Encoding', 'gzip')))).to.include({ status: 415 });
+    });
+
     it('knows only users of the service (404, 141)', async () => {
       const [ue] = world.ues;
       await ready('bob');

@@ -227,6 +227,14 @@ describe('TS 24.229 5.4.1 and TS 33.203: registration at the SIP core (step 1)',
       expect((await ue.exchange({ cseq: '1 INVITE' })).status).to.equal(400);
     });
 
+    it('an extension that it does not have gets 420 (RFC 3261 10.3 step 2); Path and a UE that offers IPsec do not', async () => {
+      const ue = await bench.ue();
+      const refused = await ue.exchange({ headers: ['Require: path, outbound', 'Proxy-Require: sec-agree'] });
+      expect(refused.status).to.equal(420);
+      expect(refused.header('Unsupported')).to.equal('outbound');
+      expect((await ue.exchange({ headers: ['Require: path, sec-agree'] })).status).to.equal(401);
+    });
+
     it('too short an expiry gets 423 with Min-Expires', async () => {
       const ue = await bench.ue();
       const brief = await ue.exchange({ expires: 10 });

@@ -172,6 +172,16 @@ describe('TS 24.229 5.2.6.3 and 5.4.3.2: requests from a UE', () => {
     expect(bench.server.unread).to.equal(0);
   });
 
+  it('an extension of proxies that it does not have goes no further (420, RFC 3261 16.3)', async () => {
+    await start();
+    const refused = await exchange(ue.request('MESSAGE', PSI, ['Proxy-Require: sec-agree, x']));
+    expect(refused.status).to.equal(420);
+    expect(refused.header('Unsupported')).to.equal('x');
+    expect((await exchange(ue.request('MESSAGE', PSI, ['Proxy-Require: sec-agree', 'Require: x']))).status).to.equal(
+      200,
+    );
+  });
+
   it('Max-Forwards 0 goes no further', async () => {
     await start();
     const text = ue.request('MESSAGE', PSI).replace('Max-Forwards: 70', 'Max-Forwards: 0');
