@@ -54,10 +54,12 @@ export const step3a = (user = 'alice', ue = 'ue'): Step => ({
     expect(asked.get('acr_values'), 'acr_values').to.equal('3gpp:acr:password');
     expect(asked.get('scope')?.split(' '), 'scope').to.include.members(['openid', SERVICE_SCOPE, KMS_SCOPE]);
     expect(asked.get('state'), 'state').to.be.a('string').and.not.equal('');
+    t.hold('idm', 'TS 33.180 B.3.2');
     const form = await loggingIn.seen('the login form with the password', {
       ...atUe,
       where: (r) => r.redacted.includes('password') || wholeText(r).includes('[password]'),
     });
+    t.hold('ue', 'TS 33.180 B.3.2');
     expect(startLine(form), 'the password travels in a body').to.match(/^POST \S+ HTTP/);
 
     t.hold('idm', 'TS 33.180 B.3.3, RFC 8707 2.2');

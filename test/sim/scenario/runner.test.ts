@@ -77,6 +77,15 @@ describe('scenario runner: verdicts as in TTCN-3', () => {
     });
   });
 
+  it('holds another actor responsible, by another clause, from where the step says so', async () => {
+    const run = (t: StepContext): void => {
+      t.hold('ue', 'TS 1');
+      expect('493').to.equal('200');
+    };
+    const result = await runScenario(scenario(step('4', run)), world);
+    expect(result.steps[0]!.failure).to.include({ step: '4', clause: 'TS 1', responsible: 'ue' });
+  });
+
   it('is inconclusive without the actors that the scenario needs', async () => {
     const result = await runScenario({ ...scenario(ok('0')), actors: ['ue'] }, world);
     expect(result.verdict).to.equal('inconc');

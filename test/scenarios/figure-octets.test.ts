@@ -1,0 +1,158 @@
+/** What the figure's steps see in messages: each row makes one message wrong, and the step names the actor that sent it. */
+import { expect } from 'chai';
+import { figure } from '../../scenarios/figure-7.x.2-1.ts';
+import { type OpenWorld, openWorld } from '../../sim/cli/world.ts';
+import type { ActorControl, Json, JsonObject } from '../../sim/control/actor.ts';
+import { runScenario, type World } from '../../sim/scenario/runner.ts';
+import type { Failure } from '../../sim/scenario/scenario.ts';
+
+/** A message's text with something else in it. */
+type Edit = (text: string) => string;
+
+function wrapped(world: World, wrap: (actor: ActorControl) => Partial<ActorControl>): World {
+  const actors = [...world.actors.values()].map((actor): [string, ActorControl] => {
+    const same: ActorControl = {
+      name: actor.name,
+      kind: actor.kind,
+      do: (verb, args) => actor.do(verb, args),
+      read: (what, args) => actor.read(what, args),
+      onRecord: (listener) => actor.onRecord(listener),
+      close: () => actor.close(),
+    };
+    return [actor.name, { ...same, ...wrap(actor) }];
+  });
+  return { ...world, actors: new Map(actors) };
+}
+
+/** The world whose records show other octets than were sent. */
+const seen = (world: World, edit: Edit): World =>
+  wrapped(world, (actor) => ({
+    onRecord: (listener) =>
+      actor.onRecord((record) => {
+        const text = Buffer.from(record.bytes).toString('latin1');
+        listener({ ...record, bytes: record.protocol === 'nas' ? record.bytes : Buffer.from(edit(text), 'latin1') });
+      }),
+  }));
+
+/** The world whose UE does this one thing wrong. */
+const deviating = (world: World, verb: string, deviate: Json): World =>
+  wrapped(world, (actor) =>
+    actor.kind !== 'ue'
+      ? {}
+      : {
+          do: <T>(asked: string, args?: JsonObject) => actor.do<T>(asked, asked === verb ? { ...args, deviate } : args),
+        },
+  );
+
+const only =
+  (which: RegExp, edit: Edit): Edit =>
+  (text) =>
+    which.test(text) ? edit(text) : text;
+const thirdParty = (edit: Edit): Edit => only(/^REGISTER sip:mcptt-server/, edit);
+const remove =
+  (line: RegExp): Edit =>
+  (text) =>
+    text.replace(line, '');
+/** Changes octet `at` of the base64 after `mark`, counted from the end when negative. */
+const flipped =
+  (mark: RegExp, at: number): Edit =>
+  (text) =>
+    text.replace(mark, (_all, before: string, base64: string) => {
+      const octets = Buffer.from(base64, 'base64');
+      octets[at < 0 ? octets.length + at : at]! ^= 1;
+      return before + octets.toString('base64');
+    });
+
+describe('the figure names who sent a wrong message', () => {
+  let world: OpenWorld;
+
+  before(async function () {
+    this.timeout(30_000);
+    world = await openWorld({ actors: ['ue'] });
+  });
+
+  after(() => world.close());
+
+  const failure = async (broken: World): Promise<Failure | undefined> => {
+    const result = await runScenario(figure, broken);
+    const found = result.steps.find((step) => step.failure !== undefined)?.failure;
+    expect(result.verdict, found?.message).to.equal('fail');
+    return found;
+  };
+
+  const rows: [string, string, string, RegExp, Edit][] = [
+    ['401 with MD5', '1', 'sip-core', /algorithm/, only(/^SIP\/2.0 401/, (s) => s.replace('AKAv1-MD5', 'MD5'))],
+    [
+      '200 without expires',
+      '1',
+      'sip-core',
+      /seconds granted/,
+      only(/^SIP\/2.0 200[\s\S]*Path:/, remove(/;expires=\d+/)),
+    ],
+    ['no Expires', '2', 'sip-core', /header field Expires/, thirdParty(remove(/^Expires: .*\r\n/m))],
+    [
+      'other Expires',
+      '2',
+      'sip-core',
+      /Expires, as granted/,
+      thirdParty((s) => s.replace(/^(Expires): .*/m, '$1: 60')),
+    ],
+    ['no service-info', '2', 'sip-core', /types of the body/, thirdParty((s) => s.replace('3gpp-ims+xml', 'other'))],
+    ['a key on another curve', '3a', 'idm', /P-256|published key/, (s) => s.replace('"crv":"P-256"', '"crv":"P-384"')],
+    [
+      'http endpoints',
+      '3a',
+      'idm',
+      /token_endpoint/,
+      (s) => s.replace('"token_endpoint":"https', '"token_endpoint":"http'),
+    ],
+    ['JSON cut short', '3a', 'idm', /cannot be read/, only(/"keys":/, (s) => s.slice(0, -1))],
+    [
+      'a key beside the I_MESSAGE',
+      '3b',
+      'kms',
+      /elements that a Cek may have/,
+      (s) => s.replace('</Cek>', '<Key>AA==</Key></Cek>'),
+    ],
+    ['forged I_MESSAGE', '3b', 'kms', /ECCSI signature of the KMS/, flipped(/(<IMessage>)([^<]+)/, -1)],
+    ['I_MESSAGE under another Key ID', '3b', 'kms', /CSB ID/, flipped(/(<IMessage>)([^<]+)/, 7)],
+    ['another Key ID', '4', 'ue', /Key ID in the KEKIdentifier/, only(/^PUBLISH/, flipped(/(\r\n\r\n)([\s\S]+)/, 40))],
+    [
+      'no asserted service',
+      '4',
+      'sip-core',
+      /P-Asserted-Service/,
+      only(/^PUBLISH/, remove(/^P-Asserted-Service: .*\r\n/m)),
+    ],
+    ['no entity-tag', '4', 'mcptt-as', /SIP-ETag/, remove(/^SIP-ETag: .*\r\n/m)],
+    [
+      'not CMS',
+      '4',
+      'mcptt-as',
+      /cannot be read/,
+      only(/^SIP\/2.0 200[\s\S]*ETag/, (s) => s.replace(/\r\n\r\nMII/, '\r\n\r\nAAA')),
+    ],
+  ];
+  for (const [what, step, responsible, message, edit] of rows) {
+    it(`${what}: step ${step}, ${responsible}`, async () => {
+      const found = await failure(seen(world, edit));
+      expect(found).to.include({ step, responsible });
+      expect(found?.message).to.match(message);
+    });
+  }
+
+  const deviations: [string, string, string, RegExp, Json][] = [
+    ['register', 'no credentials', '1', /Authorization/, [{ at: 'sip', op: 'remove', path: 'Authorization' }]],
+    ['publish', 'no Accept-Contact', '4', /Accept-Contact/, [{ at: 'sip', op: 'remove', path: 'Accept-Contact' }]],
+    ['publish', 'a body in clear', '4', /gives away/, [{ at: 'cms', op: 'set', path: 'protection', value: 'none' }]],
+    ['publish', 'another Key ID', '4', /KEKIdentifier/, [{ at: 'cms', op: 'set', path: 'key-id', value: 'f0000000' }]],
+    ['publish', 'no signature', '4', /body signature missing/, [{ at: 'cms', op: 'remove', path: 'signature' }]],
+  ];
+  for (const [verb, what, step, message, deviate] of deviations) {
+    it(`a UE whose ${verb} has ${what}: step ${step}, ue`, async () => {
+      const found = await failure(deviating(world, verb, deviate));
+      expect(found).to.include({ step, responsible: 'ue' });
+      expect(found?.message).to.match(message);
+    });
+  }
+});
