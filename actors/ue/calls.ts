@@ -192,7 +192,7 @@ export class Calls {
 
   /** Sends an INVITE or re-INVITE, acknowledges the answer, and takes it. */
   #answered(call: Call, send: (delegate: Parameters<SipUserAgent['core']['invite']>[1]) => unknown): Promise<void> {
-    return new Promise((resolve, reject) => {
+    return this.#context().userAgent.untilDisposed((resolve, reject) => {
       const bound = setTimeout(
         () => reject(new UeError('UE_TIMEOUT', `the INVITE was not answered within ${ANSWER_BOUND_MS} ms`)),
         ANSWER_BOUND_MS,

@@ -33,7 +33,7 @@ export type UeErrorCode =
   | 'UE_BODY_REFUSED'
   /** No such call. */
   | 'UE_UNKNOWN_CALL'
-  /** The UE was stopped while it waited. */
+  /** The UE was stopped, or its SIP session ended, while it waited. */
   | 'UE_STOPPED';
 
 /** What a verb of the UE fails with. `detail` is JSON without secrets. */

@@ -70,6 +70,8 @@ export class SipUserAgent {
   readonly core: UserAgentCore;
   readonly #options: UserAgentOptions;
   readonly #logger: LoggerFactory;
+  /** What waits for an answer; it would wait for ever once the transactions are gone. */
+  readonly #waiting = new Set<(error: UeError) => void>();
 
   constructor(options: UserAgentOptions) {
     this.#options = options;
@@ -126,18 +128,28 @@ export class SipUserAgent {
   /**
    * Sends a request outside a dialog and waits for its final answer, whatever its status.
    * The wait is bounded by timer F (32 s): then the answer is a 408 of the UE's own.
-   * @throws UeError `UE_NO_CONNECTION`
+   * @throws UeError `UE_NO_CONNECTION`, `UE_STOPPED`
    */
   request(request: SipRequest): Promise<SipResponse> {
     const message = this.makeRequest(request);
-    return new Promise((resolve, reject) => {
+    return this.untilDisposed((resolve) => {
       const done = ({ message: response }: { message: IncomingResponseMessage }): void => resolve(received(response));
-      try {
-        this.core.request(message, { onAccept: done, onReject: done, onRedirect: done });
-      } catch (error) {
-        reject(error as Error);
-      }
+      this.core.request(message, { onAccept: done, onReject: done, onRedirect: done });
     });
+  }
+
+  /** A promise that also ends with this user agent. @throws UeError `UE_STOPPED` */
+  async untilDisposed<T>(start: (resolve: (value: T) => void, reject: (error: Error) => void) => void): Promise<T> {
+    let stop = (_: UeError): void => undefined;
+    try {
+      return await new Promise<T>((resolve, reject) => {
+        stop = reject;
+        this.#waiting.add(stop);
+        start(resolve, reject);
+      });
+    } finally {
+      this.#waiting.delete(stop);
+    }
   }
 
   /** The default message with the scenario's deviations at `sip` applied. */
@@ -175,9 +187,10 @@ export class SipUserAgent {
     return message;
   }
 
-  /** Ends transactions and dialogs and their timers. */
+  /** Ends transactions and dialogs and their timers, and whatever waits for them. */
   dispose(): void {
     this.core.dispose();
+    for (const stop of this.#waiting) stop(new UeError('UE_STOPPED', 'the SIP session ended before an answer came'));
   }
 }
 

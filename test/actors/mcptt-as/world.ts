@@ -92,6 +92,7 @@ export interface WorldOptions {
   readonly profile?: Profile;
   readonly policy?: Partial<McpttPolicy>;
   readonly clock?: Clock;
+  readonly log?: Log;
   readonly expires?: number;
   readonly tokenLifetime?: number;
   /** Where the server keeps sessions and bindings. */
@@ -137,7 +138,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       name,
       host: '127.0.0.1',
       clock,
-      log: quiet,
+      log: options.log ?? quiet,
       report: (message) => records.push({ ...message, actor: name }),
       tls: { certificate: identity.certificate, privateKey: identity.privateKey, ca: ca.certificate },
     };
