@@ -2,8 +2,8 @@
  * What the KMS must keep secret, and keep: z_T (RFC 6508 section 2.3.1), KSAK (RFC 6507 section 5.1.1) and the key under
  * which the store keeps CEKs and key sets. In a file of mode 0600, or handed in by whoever starts the KMS.
  */
-import { constants } from 'node:fs';
-import { mkdir, open, stat } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { link, mkdir, open, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 export interface KmsSecrets {
@@ -15,7 +15,7 @@ export interface KmsSecrets {
   readonly storeKey: Uint8Array;
 }
 
-export type MasterSecretsErrorCode = 'KMS_SECRETS_PERMISSIONS' | 'KMS_SECRETS_MALFORMED';
+export type MasterSecretsErrorCode = 'KMS_SECRETS_PERMISSIONS' | 'KMS_SECRETS_MALFORMED' | 'KMS_SECRETS_UNUSABLE';
 
 export class MasterSecretsError extends Error {
   readonly code: MasterSecretsErrorCode;
@@ -57,40 +57,70 @@ export function parseSecrets(text: string, from: string): KmsSecrets {
 
 /**
  * Reads the file, or makes it with `create` where there is none.
- * @throws MasterSecretsError `KMS_SECRETS_PERMISSIONS` when others than the owner may read it, `KMS_SECRETS_MALFORMED`
+ * @throws MasterSecretsError `KMS_SECRETS_PERMISSIONS` when others than the owner may use it, `KMS_SECRETS_MALFORMED`,
+ *   `KMS_SECRETS_UNUSABLE` when it cannot be read or made
  */
 export async function loadOrCreateSecrets(file: string, create: () => KmsSecrets): Promise<KmsSecrets> {
-  await mkdir(dirname(file), { recursive: true });
   try {
-    // Exclusive: of two that start at once, one makes it and the other reads it.
-    const handle = await open(file, constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY, 0o600);
-    try {
-      const secrets = create();
-      await handle.writeFile(formatSecrets(secrets));
-      await handle.sync();
-      return secrets;
-    } finally {
-      await handle.close();
-    }
+    await mkdir(dirname(file), { recursive: true });
+    return (await read(file)) ?? (await make(file, create())) ?? (await read(file)) ?? unusable(file, 'ENOENT');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (error instanceof MasterSecretsError || code === undefined) throw error;
+    return unusable(file, code);
   }
-  if (((await stat(file)).mode & 0o077) !== 0) {
-    throw new MasterSecretsError(
-      'KMS_SECRETS_PERMISSIONS',
-      `${file} may be used by others than its owner: run chmod 600 on it, and make new secrets if somebody may have read it`,
-    );
-  }
-  const handle = await open(file, 'r');
+}
+
+/** Undefined when there is no such file. The file that is opened is the one that is looked at. */
+async function read(file: string): Promise<KmsSecrets | undefined> {
+  const handle = await open(file, 'r').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (handle === undefined) return undefined;
   try {
+    if (((await handle.stat()).mode & 0o077) !== 0) {
+      throw new MasterSecretsError(
+        'KMS_SECRETS_PERMISSIONS',
+        `${file} may be used by others than its owner: run chmod 600 on it, and make new secrets if somebody may have read it`,
+      );
+    }
     return parseSecrets(await handle.readFile('utf8'), file);
   } finally {
     await handle.close();
   }
 }
 
+/**
+ * Writes a file of mode 0600 and gives it its name when it is complete, so that neither a crash nor another KMS that starts
+ * at the same time ever meets half of it. Undefined when the name is taken: then the other one's secrets count.
+ */
+async function make(file: string, secrets: KmsSecrets): Promise<KmsSecrets | undefined> {
+  const draft = `${file}.${randomUUID()}`;
+  const handle = await open(draft, 'wx', 0o600);
+  try {
+    await handle.writeFile(formatSecrets(secrets));
+    await handle.sync();
+    await link(draft, file);
+    return secrets;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return undefined;
+    throw error;
+  } finally {
+    await handle.close();
+    await unlink(draft);
+  }
+}
+
 export function zeroSecrets(secrets: KmsSecrets): void {
   for (const octets of [secrets.zT, secrets.ksak, secrets.storeKey]) octets.fill(0);
+}
+
+function unusable(file: string, why: string): never {
+  throw new MasterSecretsError(
+    'KMS_SECRETS_UNUSABLE',
+    `${file} cannot be read or made (${why}): its folder must be one that this process may write to`,
+  );
 }
 
 const malformed = (from: string, why: string): MasterSecretsError =>

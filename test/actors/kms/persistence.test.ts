@@ -126,6 +126,22 @@ describe('KMS: what outlives a process', () => {
     }
   });
 
+  it('master secrets: many that start at once agree on one set, and leave nothing else behind', async () => {
+    const file = join(folder, 'b', 'master-secrets.json');
+    const made = await Promise.all([1, 2, 3, 4, 5, 6].map((octet) => loadOrCreateSecrets(file, () => secrets(octet))));
+    for (const one of made) expect(one).to.deep.equal(made[0]);
+    expect(await readdir(join(folder, 'b'))).to.deep.equal(['master-secrets.json']);
+  });
+
+  it('master secrets: a path that cannot be one is said so', async () => {
+    const file = join(folder, 'c');
+    await writeFile(file, '');
+    for (const path of [join(file, 'master-secrets.json'), folder]) {
+      const error = (await loadOrCreateSecrets(path, () => secrets(1)).catch((caught: Error) => caught)) as Error;
+      expect(error).to.have.property('code', 'KMS_SECRETS_UNUSABLE');
+    }
+  });
+
   it('master secrets of another form are refused without being quoted', async () => {
     const file = join(folder, 'master-secrets.json');
     for (const text of [
