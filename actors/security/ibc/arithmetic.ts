@@ -49,7 +49,8 @@ export interface SakkeArithmetic {
 
   /**
    * [r]([b]P + Z_T), computed as [r b mod q]P + [r]Z_T by two fixed-base combs: R_(b,T) of encapsulation and TEST of
-   * decapsulation (RFC 6508 sections 6.2.1 and 6.2.2). With r = 1 it is K_(b,T) = [b]P + Z_T, needed to validate an RSK.
+   * decapsulation (RFC 6508 sections 6.2.1 and 6.2.2). With r = 1 it is [b]P + Z_T, the point that an RSK, K_(b,T) in the
+   * RFC, is validated with (section 6.1.2).
    */
   encapsulationPoint(kms: KmsTable, b: Uint8Array, r: Uint8Array): Uint8Array;
 

@@ -84,7 +84,8 @@ export async function openIMessage(octets: Uint8Array, options: OpenOptions): Pr
     report('sign-header-not-covered');
   }
   const keySets = receiverKeySets(message, sentAt, options);
-  const digest = createHash('sha256').update(octets).digest('hex');
+  // Over what is signed, not over the signature: (r, -s) verifies as well as (r, s), and anybody can write it.
+  const digest = createHash('sha256').update(octets.subarray(0, message.signedLength)).digest('hex');
   if (!(await options.replayCache.admit(digest, sentAt, sentAt + window, options.now))) {
     throw new IbcError('message-replayed', 'this I_MESSAGE was accepted before; the sender must seal a fresh one');
   }

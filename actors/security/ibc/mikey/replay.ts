@@ -5,7 +5,7 @@
 export interface ReplayCache {
   /**
    * True when the message is new, and remembers it; false when it was seen before, or cannot be told from one that was.
-   * `digest` names the message (SHA-256, hexadecimal); `sentAt` is its T payload and `expiresAt` the moment from which the
+   * `digest` names the message (SHA-256 of what its signature covers, hexadecimal); `sentAt` is its T payload and `expiresAt` the moment from which the
    * timestamp check alone refuses it, both in milliseconds since 1970.
    */
   admit(digest: string, sentAt: number, expiresAt: number, now: number): boolean | Promise<boolean>;

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { createBigintArithmetic } from '../../../../actors/security/ibc/bigint/index.ts';
+import { ORDER } from '../../../../actors/security/ibc/eccsi.ts';
 import { EccsiVerifier } from '../../../../actors/security/ibc/eccsi-native.ts';
 import { LocalSakkeEngine } from '../../../../actors/security/ibc/engine.ts';
 import { IbcError, type IbcErrorCode } from '../../../../actors/security/ibc/errors.ts';
@@ -11,7 +12,7 @@ import type { OpenOptions } from '../../../../actors/security/ibc/mikey/open.ts'
 import { parseMessage } from '../../../../actors/security/ibc/mikey/parse.ts';
 import { MemoryReplayCache } from '../../../../actors/security/ibc/mikey/replay.ts';
 import { toNtp } from '../../../../actors/security/ibc/mikey/timestamp.ts';
-import { fromHex, toHex } from '../../../../actors/security/ibc/octets.ts';
+import { fromHex, toHex, toInteger, toOctets } from '../../../../actors/security/ibc/octets.ts';
 import { generateSsv } from '../../../../actors/security/ibc/sakke.ts';
 import { createSigner, type IdentitySigner } from '../../../../actors/security/ibc/signer.ts';
 import { keyPeriodBounds, keyPeriodNoAt } from '../../../../actors/security/ibc/uid.ts';
@@ -115,6 +116,18 @@ describe('A 256-bit key in an I_MESSAGE (RFC 6509, RFC 3830 section 6.2)', () =>
     const shared = options();
     await openKey(octets, shared);
     await refused('message-replayed', octets, shared);
+  });
+
+  it('replayed with -s in place of s, which verifies as well: refused all the same', async () => {
+    const octets = await seal();
+    const { signedLength } = parseMessage(octets);
+    const twin = octets.slice();
+    const s = toInteger(octets.subarray(signedLength + 32, signedLength + 64));
+    twin.set(toOctets(ORDER - s, 32), signedLength + 32);
+    await openKey(twin, options()); // it is a good signature
+    const shared = options();
+    await openKey(octets, shared);
+    await refused('message-replayed', twin, shared);
   });
 
   it('a message whose signature is wrong does not reach the replay cache', async () => {
