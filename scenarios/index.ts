@@ -8,6 +8,7 @@ import { conf1 } from './conf-1.ts';
 import { figure } from './figure-7.x.2-1.ts';
 import { http11 } from './http1-1.ts';
 import { ibc1ClientSignature } from './ibc-1-client-signature.ts';
+import { ibc1KeyPeriod } from './ibc-1-key-period.ts';
 import { ibc1ServerSignature } from './ibc-1-server-signature.ts';
 import { life1ConnectionLost } from './life-1-connection-lost.ts';
 import { life1Deregistration } from './life-1-deregistration.ts';
@@ -69,6 +70,7 @@ export const scenarios: readonly Scenario[] = [
   mime1Tampered,
   mime2,
   ibc1ClientSignature,
+  ibc1KeyPeriod,
   ibc1ServerSignature,
   message,
   privateCall,
