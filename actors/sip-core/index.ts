@@ -8,8 +8,9 @@ import { fileAucStore, memoryAucStore } from '../security/aka/auc-store.ts';
 import { Authenticator } from './authentication.ts';
 import { type SipCoreConfig, SipCoreError } from './config.ts';
 import { Drachtio, type Hop, type Incoming, type SipRequest } from './drachtio.ts';
+import { fileRegistrationStore } from './file-registrations.ts';
 import { Registrar } from './registrar.ts';
-import { memoryRegistrationStore } from './registrations.ts';
+import { memoryRegistrationStore, type RegistrationStore } from './registrations.ts';
 import { Routing } from './routing.ts';
 import { hostOf, ThirdPartyRegistration } from './third-party.ts';
 
@@ -61,7 +62,7 @@ class SipCore implements Actor {
   readonly #config: SipCoreConfig;
   readonly #byImpi: ReadonlyMap<string, Subscriber>;
   readonly #byImpu: ReadonlyMap<string, Subscriber>;
-  readonly #store = memoryRegistrationStore();
+  readonly #store: RegistrationStore;
   readonly #auc: Auc;
   readonly #drachtio: Drachtio;
   readonly #registrar: Registrar;
@@ -87,6 +88,10 @@ class SipCore implements Actor {
     const resolve = (serverName: string): string | undefined =>
       config.hosts?.[hostOf(serverName)] ?? this.#applicationServer;
 
+    this.#store =
+      stateFolder === undefined
+        ? memoryRegistrationStore()
+        : fileRegistrationStore(`${stateFolder}/registrations.json`);
     this.#auc = new Auc({
       keysOf: subscriberOf,
       store: stateFolder === undefined ? memoryAucStore() : fileAucStore(`${stateFolder}/auc-sqn.json`),
@@ -156,22 +161,20 @@ class SipCore implements Actor {
     return endpoints;
   }
 
-  connect(peers: Peers): Promise<void> {
+  async connect(peers: Peers): Promise<void> {
     const endpoints = peers['mcptt-as'];
     this.#applicationServer = nextHopOf(endpoints);
     const homeless = this.#config.subscribers
       .flatMap(({ initialFilterCriteria }) => initialFilterCriteria)
       .find(({ applicationServer: { serverName } }) => this.#config.hosts?.[hostOf(serverName)] === undefined);
     if (homeless !== undefined && this.#applicationServer === undefined) {
-      return Promise.reject(
-        new SipCoreError(
-          'SIP_CORE_NO_APPLICATION_SERVER',
-          `The core does not know where ${homeless.applicationServer.serverName} is: name it in "hosts" or give it mcptt-as.`,
-        ),
+      throw new SipCoreError(
+        'SIP_CORE_NO_APPLICATION_SERVER',
+        `The core does not know where ${homeless.applicationServer.serverName} is: name it in "hosts" or give it mcptt-as.`,
       );
     }
     this.#ready = true;
-    return Promise.resolve();
+    await this.#registrar.resume();
   }
 
   async stop(): Promise<void> {

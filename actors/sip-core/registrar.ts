@@ -128,6 +128,11 @@ export class Registrar {
     return this.#queue.settled(impi);
   }
 
+  /** Takes up the timers of the registrations that the store has kept; those that ran out in the meantime end now. */
+  async resume(): Promise<void> {
+    for (const registration of await this.#options.store.all()) this.#expireAt(registration);
+  }
+
   /** Stops the timers; registrations stay in the store. */
   async stop(): Promise<void> {
     for (const timer of this.#expiry.values()) timer.cancel();
@@ -236,7 +241,7 @@ export class Registrar {
       const registration = await this.#remove(impi);
       if (registration !== undefined) onChange({ type: 'DE_REGISTRATION', registration, expires: 0 });
     };
-    const timer = clock.setTimer(expiresAt - clock.now(), () => {
+    const timer = clock.setTimer(Math.max(0, expiresAt - clock.now()), () => {
       this.#queue.run(impi, expire).catch((error: unknown) => log.error({ reason: String(error) }, 'expiry failed'));
     });
     this.#expiry.set(impi, timer);

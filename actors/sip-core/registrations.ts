@@ -28,6 +28,7 @@ export interface RegistrationStore {
   byImpu(impu: string): Promise<Registration | undefined>;
   /** The registrations that were made over `flow`; several when UEs share a connection. */
   byFlow(flow: FlowName): Promise<readonly Registration[]>;
+  all(): Promise<readonly Registration[]>;
   /** Adds or replaces the registration of its IMPI. */
   save(registration: Registration): Promise<void>;
   /** Removes and gives the registration: of several who try, one gets it. */
@@ -54,6 +55,7 @@ export function memoryRegistrationStore(): RegistrationStore {
     byImpi: (impi) => Promise.resolve(byImpi.get(impi)),
     byImpu: (impu) => Promise.resolve(byImpu.get(identityKey(impu))),
     byFlow: (flow) => Promise.resolve([...(byFlow.get(flow) ?? [])]),
+    all: () => Promise.resolve([...byImpi.values()]),
     save(registration) {
       forget(registration.impi);
       byImpi.set(registration.impi, registration);

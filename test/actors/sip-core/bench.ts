@@ -65,7 +65,12 @@ export interface Bench {
 
 /** The MCPTT server answers every request with 200 unless a test sets `server.onRequest`. */
 export async function startBench(
-  options: { subscribers?: readonly Subscriber[]; config?: Partial<SipCoreConfig>; clock?: Clock } = {},
+  options: {
+    subscribers?: readonly Subscriber[];
+    config?: Partial<SipCoreConfig>;
+    clock?: Clock;
+    stateFolder?: string;
+  } = {},
 ): Promise<Bench> {
   const clock = options.clock ?? systemClock;
   const engine = new Engine({
@@ -87,6 +92,7 @@ export async function startBench(
     log: quiet,
     tls: { certificate: '', privateKey: '', ca: '' },
     host: '127.0.0.1',
+    ...(options.stateFolder === undefined ? {} : { stateFolder: options.stateFolder }),
   };
   const core = createSipCore(
     { drachtio: { ...control, secret: 'test' }, homeDomain: DOMAIN, subscribers, ...options.config },
