@@ -47,7 +47,14 @@ export class ServerKmsClient {
     const now = (): number => clock.now();
     const fetch = recordingFetch(this.#https.fetch, report, { interface: 'HTTP-1', peer: 'kms' });
     this.#exchange = new KmsExchange({ baseUrl, kmsUri, userUri: serverId, fetch, now });
-    this.#material = new IdentityMaterial({ engine, kmsUri, userUri: serverId, now });
+    this.#material = new IdentityMaterial({
+      engine,
+      kmsUri,
+      userUri: serverId,
+      now,
+      onDeviation: (deviation) =>
+        options.log.warn({ deviation }, 'the KMS sent an I_MESSAGE that deviates from the specifications'),
+    });
   }
 
   /** Fetches the KMS certificate and the server's key sets. @throws KmsClientError when the KMS does not answer in time */

@@ -74,6 +74,8 @@ export class UeKmsClient implements KmsPort {
       now,
       ...(verifier === undefined ? {} : { verifier }),
     });
+      onDeviation: (deviation) =>
+        options.log.warn({ deviation }, 'the KMS sent an I_MESSAGE that deviates from the specifications'),
     this.protection = options.protection(this.material);
   }
 
@@ -85,6 +87,10 @@ export class UeKmsClient implements KmsPort {
   async requestKey(
     sipSession: string,
     deviations: readonly Deviation[] = [],
+  get deviations(): Readonly<Partial<Record<string, number>>> {
+    return this.material.deviations;
+  }
+
   ): Promise<{ keyId: string | undefined; state?: Cek['state'] }> {
     if (this.material.periods.length === 0) await this.#init();
     const answer = await this.#exchange.ask({

@@ -139,6 +139,7 @@ export class McpttClient {
       .filter((cek) => cek.userUri === mcpttId && cek.clientId === this.clientId && cek.sipSession === sipSession);
     const key = keys.find((cek) => cek.state !== 'overlap') ?? keys[0];
     const profile = this.#binding?.profile;
+    const deviations = this.#kms?.deviations ?? {};
     return {
       user: this.user,
       state: this.#state,
@@ -147,6 +148,7 @@ export class McpttClient {
       loggedIn: this.#login !== undefined,
       bound: this.#state === 'bound',
       ...(key === undefined ? {} : { keyId: key.keyId, cekState: key.state, cekFingerprint: key.cekFingerprint }),
+      ...(Object.keys(deviations).length === 0 ? {} : { kmsDeviations: { ...deviations } as JsonObject }),
       ...(this.#binding === undefined ? {} : { etag: this.#binding.etag }),
       ...(profile === undefined ? {} : { profile: { ...profile, groups: [...profile.groups] } }),
     };

@@ -12,6 +12,7 @@ import { EccsiVerifier } from '../ibc/eccsi-native.ts';
 import type { SakkeEngine } from '../ibc/engine.ts';
 import { disposeKeySet, type UserKeySet, validateCertificate, validateKeySet } from '../ibc/key-set.ts';
 import { openKey } from '../ibc/key-transport.ts';
+import type { Deviation } from '../ibc/mikey/open.ts';
 import { MemoryReplayCache } from '../ibc/mikey/replay.ts';
 import { createSigner, type IdentitySigner } from '../ibc/signer.ts';
 import { acceptedKeyPeriods, keyPeriodBounds, keyPeriodNoAt } from '../ibc/uid.ts';
@@ -26,6 +27,8 @@ export interface IdentityMaterialOptions {
   readonly now: () => number;
   /** Shared where several identities live together; its own otherwise. */
   readonly verifier?: EccsiVerifier;
+  /** Told of each deviation in an I_MESSAGE that was opened all the same; counted here too. */
+  readonly onDeviation?: (deviation: Deviation) => void;
 }
 
 export class IdentityMaterial {
@@ -34,6 +37,7 @@ export class IdentityMaterial {
   readonly #unchecked = new Map<number, UserKeySet>();
   readonly #signers = new Map<number, IdentitySigner>();
   readonly #replayCache = new MemoryReplayCache();
+  readonly #deviations = new Map<Deviation, number>();
   readonly verifier: EccsiVerifier;
   #certificate: KmsCertificate | undefined;
 
@@ -55,6 +59,11 @@ export class IdentityMaterial {
   /** Key period numbers held, checked or not. */
   get periods(): number[] {
     return [...new Set([...this.#keySets.keys(), ...this.#unchecked.keys()])].sort((a, b) => a - b);
+  }
+
+  /** How often I_MESSAGEs opened that deviate from the specifications as other vendors' do, by deviation. */
+  get deviations(): Readonly<Partial<Record<Deviation, number>>> {
+    return Object.fromEntries(this.#deviations);
   }
 
   /**
@@ -120,6 +129,10 @@ export class IdentityMaterial {
       expectedSender: kmsUri,
       now: now(),
       replayCache: this.#replayCache,
+      onDeviation: (deviation) => {
+        this.#deviations.set(deviation, (this.#deviations.get(deviation) ?? 0) + 1);
+        this.#options.onDeviation?.(deviation);
+      },
     });
     if (keyIdOf(opened.keyId) !== cek.keyId) {
       opened.key.fill(0);

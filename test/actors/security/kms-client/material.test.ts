@@ -9,6 +9,7 @@ import { generateEccsiMaster } from '../../../../actors/security/ibc/eccsi.ts';
 import { LocalSakkeEngine } from '../../../../actors/security/ibc/engine.ts';
 import { extractKeySet, type MasterSecrets, type UserKeySet } from '../../../../actors/security/ibc/key-set.ts';
 import { sealKey } from '../../../../actors/security/ibc/key-transport.ts';
+import { parseMessage } from '../../../../actors/security/ibc/mikey/parse.ts';
 import { generateSakkeMaster } from '../../../../actors/security/ibc/sakke.ts';
 import { createSigner } from '../../../../actors/security/ibc/signer.ts';
 import { keyPeriodBounds, keyPeriodNoAt } from '../../../../actors/security/ibc/uid.ts';
@@ -228,6 +229,33 @@ describe('IdentityMaterial', () => {
       const cek = await sealed();
       await material.open(cek);
       expect(await codeOf(material.open(cek))).to.equal('message-replayed');
+    });
+
+    it('whose I_MESSAGE deviates as known vendors do is taken, counted and told of', async () => {
+      const told: string[] = [];
+      const telling = new IdentityMaterial({
+        engine,
+        kmsUri: KMS_URI,
+        userUri: ALICE,
+        now: () => now,
+        onDeviation: (deviation) => told.push(deviation),
+      });
+      await telling.takeCertificate(certificate);
+      await telling.takeKeySets([await keySetOf()]);
+      expect(telling.deviations).to.deep.equal({});
+      for (let i = 0; i < 2; i += 1) {
+        const cek = await sealed();
+        const { signedLength } = parseMessage(cek.iMessage);
+        const signer = createSigner(await extract(KMS_URI), certificate);
+        const older = Buffer.concat([
+          cek.iMessage.subarray(0, signedLength),
+          signer.sign(cek.iMessage.subarray(0, signedLength - 2)),
+        ]);
+        expect((await telling.open({ ...cek, iMessage: older })).key).to.have.length(32);
+      }
+      expect(telling.deviations).to.deep.equal({ 'sign-header-not-covered': 2 });
+      expect(told).to.deep.equal(['sign-header-not-covered', 'sign-header-not-covered']);
+      await telling.close();
     });
 
     it('is not opened with key material that has been closed', async () => {
