@@ -141,6 +141,7 @@ export class Uac implements OutgoingHandler {
       const path = outgoing.path;
       const transaction = this.#core.transactions.createClient('CANCEL', cancel.via!.branch!, octets, path, NOBODY);
       transaction.start();
+      if (outgoing.transaction?.kind === 'invite-client') outgoing.transaction.cancelled();
     };
     if (outgoing.status >= 100) send();
     else outgoing.cancel = send;

@@ -239,13 +239,10 @@ export class Calls implements UasDialogs, UacDialogs, TimerOwner {
   }
 
   #provisional(dialog: Dialog, message: SipMessage, flow: Flow | undefined, opens: boolean): boolean {
-    if (opens && flow !== undefined && message.status > 100) dialog.learnFromResponse(message, flow);
     const rseq = message.get('rseq');
-    if (rseq === undefined || !message.getAll('require').includes('100rel')) return true;
-    // RFC 3262 4: a repeated response, or one out of order, is discarded.
-    const last = dialog.reliableReceived?.rseq;
-    if (last !== undefined && Number(rseq) !== last + 1) return false;
-    dialog.reliableReceived = { rseq: Number(rseq), sequence: dialog.inviteSequence };
+    const reliable = rseq !== undefined && message.getAll('require').includes('100rel');
+    if (reliable && !dialog.takeReliable(message, Number(rseq))) return false;
+    if (opens && flow !== undefined && message.status > 100) dialog.learnFromResponse(message, flow);
     return true;
   }
 

@@ -61,6 +61,8 @@ export class Dialog {
   subscription: Timer | undefined;
   /** RSeq and CSeq number of the last reliable provisional response received: what a PRACK acknowledges. */
   reliableReceived: { readonly rseq: number; readonly sequence: number } | undefined;
+  /** The last RSeq of each branch of our INVITE, by its To tag: each is an early dialog of its own (RFC 3262 4). */
+  readonly #rseqs = new Map<string | undefined, number>();
   #state: DialogState = 'early';
 
   constructor(init: {
@@ -121,6 +123,17 @@ export class Dialog {
     this.inviteSequence = sequence;
     this.repeatAck = undefined;
     this.reliableReceived = undefined;
+    this.#rseqs.clear();
+  }
+
+  /** A reliable provisional response has come. @returns false if it is repeated or out of order: discarded (RFC 3262 4). */
+  takeReliable(response: SipMessage, rseq: number): boolean {
+    const tag = response.to?.tag;
+    const last = this.#rseqs.get(tag);
+    if (last !== undefined && rseq !== last + 1) return false;
+    this.#rseqs.set(tag, rseq);
+    this.reliableReceived = { rseq, sequence: this.inviteSequence };
+    return true;
   }
 
   confirm(): void {

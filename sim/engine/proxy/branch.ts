@@ -80,6 +80,12 @@ export class Branch implements ClientUser, TimerOwner<TimerName> {
   }
 
   onResponse({ message, flow }: ReceivedResponse, status: number): void {
+    if (message.getAll('via').length < 2) {
+      // 16.7 step 3: with our own Via alone it goes no further; what was meant for the caller is lost.
+      this.#core.log('info', `${status} ${message.callId} from ${this.target}: no Via but ours`);
+      if (status >= 200) this.#fail(502);
+      return;
+    }
     if (status < 200) {
       this.#enter('proceeding');
       if (this.#cancelWanted) this.#sendCancel();
@@ -130,6 +136,7 @@ export class Branch implements ClientUser, TimerOwner<TimerName> {
     this.#core.transactions
       .createClient('CANCEL', cancel.via!.branch!, cancel.serialise(), this.#path, IGNORED)
       .start();
+    if (this.#transaction?.kind === 'invite-client') this.#transaction.cancelled();
   }
 }
 

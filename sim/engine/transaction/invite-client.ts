@@ -28,7 +28,7 @@ export interface InviteClientUser<Response> {
  *       to TU           |    v                                 |
  *       +---------------|  +------------+ transport error      |
  *       |               |  | proceeding |--------------------->|
- *       |   300-699:    |  +------------+                      |
+ *       |   300-699:    |  +------------+ 64*T1 after CANCEL   |
  *       |   ACK, to TU  |    |        | 2xx to TU              |
  *       v               v    v        v                        |
  *   +-------------------------+    +----------+ 2xx to TU      |
@@ -102,6 +102,14 @@ export class InviteClientTransaction<Response> implements TimerOwner<TimerName> 
     if (this.#state !== 'calling' && this.#state !== 'proceeding') return;
     this.#enter('terminated');
     this.#user.onFailure('transport');
+  }
+
+  /** A CANCEL for the INVITE went out: if it is not heeded within 64*T1, no answer will come any more (9.1). */
+  cancelled(): void {
+    if (this.#state !== 'proceeding') return;
+    const { wheel } = this.#context;
+    wheel.clear(this.#expiry);
+    this.#expiry = wheel.set(this, 'B', TRANSACTION_LIFETIME);
   }
 
   /** Ends the transaction at once and in silence. */

@@ -238,6 +238,33 @@ describe('sim/engine: dialogs of an unmodified drachtio-srf', () => {
     expect(peer.inbox.items.filter((m) => m.method === 'PRACK')).to.deep.equal([]);
   });
 
+  it('100rel as UAC: each branch of a fork counts its RSeq by itself (RFC 3262 4, one early dialog each)', async () => {
+    await connected(0);
+    const call = srf.createUAC(`sip:bob@127.0.0.1:${peer.port}`, { localSdp: SDP, headers: { Supported: '100rel' } });
+    const invite = await peer.request('INVITE');
+    const contact = `Contact: <sip:bob@127.0.0.1:${peer.port}>`;
+    const progress = (tag: string, rseq: number): string =>
+      responseText(invite, 183, { tag, headers: [contact, 'Require: 100rel', `RSeq: ${rseq}`] });
+    for (const [tag, rseq] of [
+      ['one', 100],
+      ['two', 7],
+      ['one', 101],
+      ['two', 8],
+    ] as const) {
+      peer.send(progress(tag, rseq));
+      const prack = await peer.request('PRACK');
+      expect(prack.to!.tag).to.equal(tag);
+      expect(prack.get('rack')).to.equal(`${rseq} ${invite.cseq!.number} INVITE`);
+      peer.send(responseText(prack, 200));
+      // What the other branch repeats is discarded.
+      peer.send(progress('one', 100));
+    }
+    peer.send(responseText(invite, 200, { tag: 'two', headers: [contact] }));
+    expect((await peer.request('ACK')).to!.tag).to.equal('two');
+    await call;
+    expect(peer.inbox.items.filter((m) => m.method === 'PRACK')).to.deep.equal([]);
+  });
+
   it('SUBSCRIBE as UAS: NOTIFY goes inside the dialog, and the terminating one ends it', async () => {
     const dialogs: SrfDialog[] = [];
     srf.subscribe((req, res) => {

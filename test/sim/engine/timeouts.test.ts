@@ -30,6 +30,17 @@ describe('sim/engine: time-outs, on a clock that tests move', () => {
     expect(bench.engine.figures.clientTransactions).to.equal(0);
   });
 
+  it('a CANCEL that nobody heeds: 64*T1 later the application gets a 408 made here (9.1)', async () => {
+    const { tokens } = await app.ask('sip||', `INVITE sip:bob@127.0.0.1:${peer.port} SIP/2.0\r\n\r\n`);
+    peer.send(responseText(await peer.request('INVITE'), 180, { tag: 'b' }));
+    await app.response(180);
+    await app.ask(`sip|${tokens[10]}|`, `CANCEL sip:bob@127.0.0.1:${peer.port} SIP/2.0\r\n\r\n`);
+    await peer.request('CANCEL');
+    bench.clock.advance(32_000);
+    expect((await app.response(408)).transaction).to.equal(tokens[10]);
+    expect(bench.engine.figures).to.include({ clientTransactions: 0, dialogs: 0 });
+  });
+
   it('200 to INVITE is repeated from T1 to T2 until the ACK (13.3.1.4)', async () => {
     const call = parts();
     peer.send(requestText(peer, { ...call, method: 'INVITE' }));

@@ -1,8 +1,9 @@
+import { createSocket } from 'node:dgram';
 import { expect } from 'chai';
 import type { RawApp } from '../support/app.ts';
 import { Bench } from '../support/bench.ts';
 import { fresh, type Peer, requestText, responseText } from '../support/peer.ts';
-import { settle } from '../support/wait.ts';
+import { Inbox, settle } from '../support/wait.ts';
 
 describe('sim/engine: stateful proxy (RFC 3261 16)', () => {
   let bench: Bench;
@@ -56,6 +57,56 @@ describe('sim/engine: stateful proxy (RFC 3261 16)', () => {
     expect((await app.reply(id)).tokens[4]).to.equal('done');
     await settle();
     expect(redirector.inbox.items).to.deep.equal([]);
+  });
+
+  it('a response without the caller’s Via is not forwarded (16.7 step 3): 502 for a final one', async () => {
+    const callee = await bench.peer('udp');
+    await proxy('INVITE', [to(callee)]);
+    const invite = await callee.request('INVITE');
+    for (const status of [180, 183, 404]) {
+      const [first, ours, , ...rest] = responseText(invite, status, { tag: 'u' }).split('\r\n');
+      callee.send(status === 183 ? responseText(invite, 183, { tag: 'u' }) : [first, ours, ...rest].join('\r\n'));
+    }
+    expect((await caller.response(502)).getAll('via')).to.have.length(1);
+    expect(caller.inbox.items.map((m) => m.status)).to.deep.equal([100, 183]);
+  });
+
+  it('header lines pass unchanged and in order, and the body octet for octet; only Via and Max-Forwards change', async () => {
+    const callee = createSocket('udp4');
+    const arrived = new Inbox<Buffer>((octets) => octets.toString('latin1'));
+    callee.on('message', (octets) => arrived.put(octets));
+    await new Promise<void>((resolve) => callee.bind(0, '127.0.0.1', resolve));
+    const body = Buffer.from([1, 0xff, 0x0d, 0x0a, 0x80, 0x0d, 0x0a, 0x0d, 0x0a, 2]);
+    const lines = [
+      'f :   "A;,\\" \xc3\xa4" <sip:a@b;x=%20?h=v> ;tag=1;p="q;,"',
+      'subJECT:\r\n folded\r\n\tmore  ',
+      'X-Octets: \xff\xfe\x80',
+      'via: SIP/2.0/UDP second.example;branch=zz , SIP/2.0/UDP  third',
+      'To:<tel:+1-201-555-0123>',
+      'i:a@b',
+      'MAX-forwards:  17',
+      'm: "x" <sip:a@127.0.0.1>;q=0.7 , <tel:+12>',
+      'X-Empty:',
+      'x-empty: ',
+      'CSEQ:   77 MESSAGE',
+      'Unknown-Header: a,b , c;;d',
+      'c: application/octet-stream',
+      `l: ${body.length}`,
+    ];
+    const head = `MESSAGE urn:service:sos SIP/2.0\r\nv:SIP/2.0/UDP 127.0.0.1:${caller.port};branch=z9hG4bKbytes`;
+    caller.send(Buffer.concat([Buffer.from(`${[head, ...lines].join('\r\n')}\r\n\r\n`, 'latin1'), body]));
+    const { transaction, message } = await app.request('MESSAGE');
+    expect(message.requestUri).to.equal('urn:service:sos');
+    const target = `sip:u@127.0.0.1:${callee.address().port}`;
+    app.send(`proxy|${transaction}||fullResponse||serial|||${target}`, `MESSAGE ${target} SIP/2.0\r\n\r\n`);
+    const text = (await arrived.next('the MESSAGE')).toString('latin1');
+    callee.close();
+    const [first, ours, theirs, ...rest] = text.split(/\r\n(?![ \t])/);
+    expect(first).to.equal(`MESSAGE ${target} SIP/2.0`);
+    expect(ours).to.match(/^Via: SIP\/2\.0\/UDP /);
+    expect(theirs).to.equal(head.split('\r\n')[1]);
+    const expected = lines.map((line) => line.replace('  17', ' 16')).join('\r\n');
+    expect(rest.join('\r\n')).to.equal(`${expected}\r\n\r\n${body.toString('latin1')}`);
   });
 
   it('without followRedirects a 302 is the caller’s business', async () => {

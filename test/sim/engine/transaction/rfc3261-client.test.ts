@@ -86,6 +86,20 @@ describe('sim/engine: INVITE client transaction (RFC 3261 17.1.1, RFC 6026)', ()
     expect(leaked()).to.equal(0);
   });
 
+  it('9.1: after its CANCEL an answer is awaited for 64*T1 more, repeated provisional responses or not', () => {
+    const { invite, clock, heard, leaked } = setup(false);
+    invite.start();
+    invite.receive('r', 180);
+    clock.advance(100_000);
+    invite.cancelled();
+    clock.advance(31_999);
+    invite.receive('r', 180);
+    expect(invite.state).to.equal('proceeding');
+    clock.advance(1);
+    expect(heard).to.deep.equal(['180', '180', 'forgotten k', 'timeout']);
+    expect(leaked()).to.equal(0);
+  });
+
   it('tells of a transport error once', () => {
     const { invite, heard, leaked } = setup(true);
     invite.start();
