@@ -137,10 +137,10 @@ class Ue implements Actor {
           ceks,
           engine: this.#engine!,
           verifier: this.#verifier,
-          protection: (material: IdentityMaterial) =>
+          protection: (material: IdentityMaterial, signer) =>
             createBodyProtection({
               profile: protectionProfile,
-              signer: () => material.signer(),
+              signer,
               certificate: () => material.certificate,
               // What arrives must be signed by the MCPTT server, whoever sent it there.
               peerOf: () => mcpttServerId,

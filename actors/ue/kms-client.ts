@@ -15,6 +15,7 @@ import type { KmsRequest } from '../messages/kms/request.ts';
 import type { CekKeyStore } from '../security/cek/key-store.ts';
 import type { EccsiVerifier } from '../security/ibc/eccsi-native.ts';
 import type { SakkeEngine } from '../security/ibc/engine.ts';
+import type { IdentitySigner } from '../security/ibc/signer.ts';
 import { KmsClientError } from '../security/kms-client/errors.ts';
 import { KmsExchange } from '../security/kms-client/exchange.ts';
 import { IdentityMaterial } from '../security/kms-client/material.ts';
@@ -39,7 +40,7 @@ export interface UeKmsClientOptions {
   /** Shared by the users of a UE, so that a known sender is known to all of them. */
   readonly verifier?: EccsiVerifier;
   /** How bodies are protected with the user's key material. */
-  readonly protection: (material: IdentityMaterial) => BodyProtection;
+  readonly protection: (material: IdentityMaterial, signer: () => IdentitySigner) => BodyProtection;
   readonly tls: Pick<TlsIdentity, 'ca'>;
   readonly clock: Clock;
   readonly log: Log;
@@ -54,6 +55,7 @@ export function createUeKmsClient(options: UeKmsClientOptions): UeKmsClient {
 export class UeKmsClient implements KmsPort {
   readonly material: IdentityMaterial;
   readonly protection: BodyProtection;
+  readonly outdated: BodyProtection;
   readonly #options: UeKmsClientOptions;
   readonly #https: HttpsClient;
   readonly #exchange: KmsExchange;
@@ -72,11 +74,12 @@ export class UeKmsClient implements KmsPort {
       kmsUri,
       userUri,
       now,
-      ...(verifier === undefined ? {} : { verifier }),
-    });
       onDeviation: (deviation) =>
         options.log.warn({ deviation }, 'the KMS sent an I_MESSAGE that deviates from the specifications'),
-    this.protection = options.protection(this.material);
+      ...(verifier === undefined ? {} : { verifier }),
+    });
+    this.protection = options.protection(this.material, () => this.material.signer());
+    this.outdated = options.protection(this.material, () => this.material.signer(this.material.periods[0]));
   }
 
   /** What the event stream is doing; undefined before the first key was asked for. */
@@ -84,13 +87,13 @@ export class UeKmsClient implements KmsPort {
     return this.#events?.state;
   }
 
-  async requestKey(
-    sipSession: string,
-    deviations: readonly Deviation[] = [],
   get deviations(): Readonly<Partial<Record<string, number>>> {
     return this.material.deviations;
   }
 
+  async requestKey(
+    sipSession: string,
+    deviations: readonly Deviation[] = [],
   ): Promise<{ keyId: string | undefined; state?: Cek['state'] }> {
     if (this.material.periods.length === 0) await this.#init();
     const answer = await this.#exchange.ask({

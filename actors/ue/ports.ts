@@ -38,6 +38,8 @@ export interface KmsPort {
   dropEvents(): void;
   /** How bodies are protected with this user's key material. */
   readonly protection: BodyProtection;
+  /** The same, but signed with the oldest key material that the user holds: for bodies that are wrong on purpose. */
+  readonly outdated: BodyProtection;
   /** How often the KMS's I_MESSAGEs deviated from the specifications and were opened all the same, by deviation. */
   readonly deviations?: Readonly<Partial<Record<string, number>>>;
   /** Ends the event stream and zeroes key material. */

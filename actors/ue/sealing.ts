@@ -97,7 +97,7 @@ function protectionFor(client: McpttClient, deviations: readonly Deviation[], co
   const { kms } = signer === undefined ? client : context.clientOf(signer);
   if (kms === undefined)
     throw new UeError('UE_NOT_LOGGED_IN', `${client.user} is not logged in; do logIn first (step 3a)`);
-  return kms.protection;
+  return deviationValue(deviations, 'cms', 'key-period') === 'oldest' ? kms.outdated : kms.protection;
 }
 
 const userNamed = (value: string | undefined): string | undefined =>

@@ -142,11 +142,10 @@ export class IdentityMaterial {
     return { ...rest, key: opened.key };
   }
 
-  /** Signs as this identity, in the current key period. @throws KmsClientError `KMS_NO_KEY_MATERIAL` */
-  signer(): IdentitySigner {
-    const period = this.#periodNow();
+  /** Signs as this identity, in the current key period unless another is named. @throws KmsClientError `KMS_NO_KEY_MATERIAL` */
+  signer(period = this.#periodNow()): IdentitySigner {
     const keySet = this.#keySets.get(period);
-    if (keySet === undefined) throw missing('a key set for the current key period: ask for it with keyprov');
+    if (keySet === undefined) throw missing(`key set for key period ${period}: ask for it with keyprov`);
     const signer = this.#signers.get(period) ?? createSigner(keySet, this.certificate);
     this.#signers.set(period, signer);
     return signer;

@@ -306,6 +306,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
           ended: () => Promise.resolve(),
           dropEvents: () => undefined,
           protection: protectionOf(login.mcpttId, () => SERVER_ID),
+          outdated: protectionOf(login.mcpttId, () => SERVER_ID),
           close: () => Promise.resolve(),
         };
       },
