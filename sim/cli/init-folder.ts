@@ -80,7 +80,7 @@ async function testCa(folder: string, made: string[]): Promise<TestCa> {
 }
 
 /** Which UE has which subscriber's USIM. */
-const UES: Readonly<Record<string, number>> = { ue: 0, 'ue-b': 1 };
+const UES: Readonly<Record<string, number>> = { ue: 0, 'ue-b': 1, 'ue-c': 2 };
 
 async function loopback(): Promise<Topology> {
   const ports = await freePorts(32);
@@ -95,12 +95,13 @@ async function loopback(): Promise<Topology> {
 const FACING: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'access-network': { lte: 'ue', control: 'init' },
   'sip-core': { wss: 'ue', udp: 'ue', sip2: 'mcptt-as', control: 'init' },
-  'mcptt-as': { sip2: 'sip-core', https: 'kms', control: 'init' },
-  // UEs, KMS and MCPTT server come to the IdM from a network each, UEs and the MCPTT server so to the KMS: https is all they offer.
+  'mcptt-as': { sip2: 'sip-core', https: '*', control: 'init' },
+  // Several come for https, from a network each, and the runner, to try it as an outsider, from the control network.
   idm: { https: '*', control: 'init' },
   kms: { https: '*', control: 'init' },
   ue: { control: 'init' },
   'ue-b': { control: 'init' },
+  'ue-c': { control: 'init' },
 };
 
 const CONTAINER_PORTS: Readonly<Record<string, number>> = { lte: 4000, wss: 5081, udp: 5060, sip2: 5060, https: 8443 };

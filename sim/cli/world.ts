@@ -102,7 +102,7 @@ async function inThisProcess(options: WorldOptions): Promise<OpenWorld> {
   };
 }
 
-const ADVANCE_ORDER: readonly ActorKind[] = ['kms', 'idm', 'mcptt-as', 'sip-core', 'access-network', 'ue'];
+const RELEASE_ORDER: readonly ActorKind[] = ['kms', 'idm', 'mcptt-as', 'sip-core', 'access-network', 'ue'];
 
 async function elsewhere(options: WorldOptions, folder: string): Promise<OpenWorld> {
   const topology = await answered(`init has not made ${folder}`, options.waitMs ?? 0, () => loadTopology(folder));
@@ -128,10 +128,11 @@ async function elsewhere(options: WorldOptions, folder: string): Promise<OpenWor
     actors: controls,
     clockOffset: (name) => controls.get(name)!.clockOffset(),
     advance: async (ms) => {
-      // One after the other, from the far end of the figure on: so each actor's own timers fall due before another's news of the
-      // same moment reach it, as they do when all share one clock.
-      for (const kind of ADVANCE_ORDER)
-        for (const control of controls.values()) if (control.kind === kind) await control.do('advanceClock', { ms });
+      await Promise.all([...controls.values()].map((control) => control.do('holdClock', { ms })));
+      // From the far end of the figure on: so each actor's own timers fall due before another's news of the same moment reach it,
+      // as they do when all share one clock.
+      for (const kind of RELEASE_ORDER)
+        for (const control of controls.values()) if (control.kind === kind) await control.do('releaseClock');
     },
     reset: () => reset(controls),
     close,

@@ -23,7 +23,7 @@ export interface ControlServerOptions {
   readonly tls: TlsIdentity;
   readonly host: string;
   readonly port: number;
-  /** The actor's clock, so that the runner can move it; without one `advance` is refused. */
+  /** The actor's clock, so that the runner can move it; without one nothing moves. */
   readonly clock?: ShiftedClock;
   /** Told by how much the clock is now ahead of real time, after the runner has moved it. */
   readonly onShift?: (shift: number) => void;
@@ -99,11 +99,15 @@ export class ControlServer {
       res.type(this.#metrics.contentType).send(await this.#metrics.metrics());
     });
     app.use('/control', onlyRunner, express.json({ limit: BODY_LIMIT }));
-    app.post(`${PATHS.do}/advanceClock`, async (req, res) => {
+    app.post(`${PATHS.do}/holdClock`, (req, res) => {
       const { clock, onShift } = this.#options;
-      await clock?.advance(Number((req.body as JsonObject).ms));
+      clock?.hold(Number((req.body as JsonObject).ms));
       if (clock !== undefined) onShift?.(clock.shift);
       res.json({ ...this.#stand(), value: clock?.now() ?? null } satisfies ControlAnswer);
+    });
+    app.post(`${PATHS.do}/releaseClock`, async (_req, res) => {
+      await this.#options.clock?.release();
+      res.json({ ...this.#stand(), value: null } satisfies ControlAnswer);
     });
     app.post(`${PATHS.do}/:name`, (req, res) => this.#answer('verbs', req, res));
     app.post(`${PATHS.read}/:name`, (req, res) => this.#answer('readings', req, res));

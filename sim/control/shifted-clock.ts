@@ -10,6 +10,7 @@ export class ShiftedClock implements Clock {
   #shift: number;
   #wake: TimerHandle | undefined;
   readonly #deadlines = new Map<object, number>();
+  #held = false;
 
   /** @param shift milliseconds by which this clock is ahead of `base` from the start */
   constructor(base: Clock = systemClock, shift = 0) {
@@ -30,8 +31,9 @@ export class ShiftedClock implements Clock {
   setTimer(delayMs: number, callback: () => void): TimerHandle {
     this.#catchUp();
     const key = {};
-    this.#deadlines.set(key, this.now() + Math.max(0, delayMs));
-    const timer = this.#manual.setTimer(delayMs, () => {
+    const deadline = this.now() + Math.max(0, delayMs);
+    this.#deadlines.set(key, deadline);
+    const timer = this.#manual.setTimer(deadline - this.#manual.now(), () => {
       this.#deadlines.delete(key);
       callback();
     });
@@ -43,6 +45,21 @@ export class ShiftedClock implements Clock {
         this.#arm();
       },
     };
+  }
+
+  /**
+   * Moves what this clock shows ahead by `ms`, and fires nothing before {@link release}. Clocks of several machines are moved so
+   * together: when the first timer fires, no machine's clock is behind another's.
+   */
+  hold(ms: number): void {
+    this.#held = true;
+    this.#shift += ms;
+  }
+
+  /** Fires in order what has fallen due since {@link hold}. */
+  async release(): Promise<void> {
+    this.#held = false;
+    await this.advance(0);
   }
 
   /** Moves this clock ahead by `ms`, in whole steps from deadline to deadline, letting I/O run between them. */
@@ -59,6 +76,7 @@ export class ShiftedClock implements Clock {
   }
 
   #catchUp(): void {
+    if (this.#held) return;
     const behind = this.now() - this.#manual.now();
     if (behind > 0) this.#manual.advance(behind);
   }

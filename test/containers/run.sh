@@ -8,9 +8,10 @@
 # Where containers cannot be had it says so and ends with 0, or with 1 when CI is true. The last line sums up.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+rm -rf "${1:-out/containers}"
 out=$(mkdir -p "${1:-out/containers}/logs" && cd "${1:-out/containers}" && pwd)
 project=mcptt-run-$$
-actors=(access-network sip-core mcptt-as idm kms ue ue-b)
+actors=(access-network sip-core mcptt-as idm kms ue ue-b ue-c)
 began=$SECONDS
 failed=()
 
@@ -22,7 +23,7 @@ check() { # check WHAT COMMAND…: counts a failure and goes on
 }
 bounded() { timeout --kill-after=10 "$@"; }
 name() { echo "${project}_$1_1"; }
-compose() { bounded 240 podman-compose -p "$project" "$@" 2> >(grep -v systemd >&2); }
+compose() { bounded 400 podman-compose -p "$project" "$@" 2> >(grep -v systemd >&2); }
 quietly() { "$@" >>"$out/engine.log" 2>&1; }
 
 say 'tools and base image'
@@ -78,7 +79,7 @@ check 'a UE sees no key but its own' [ "$(podman exec "$(name ue)" sh -c 'find /
 addresses() { podman inspect --format '{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}' "$(name "$1")"; }
 open=(access-network:4000 sip-core:5081 idm:8443 kms:8443)
 shut=(mcptt-as:5060 mcptt-as:8443 ue-b:9000 access-network:9000 sip-core:5060 sip-core:9000 idm:9000 kms:9000 runner:9000)
-for actor in "${actors[@]:0:5}" ue-b; do for address in $(addresses "$actor"); do shut+=("$address:9000" "$address:5060"); done; done
+for actor in "${actors[@]:0:5}" ue-b ue-c; do for address in $(addresses "$actor"); do shut+=("$address:9000" "$address:5060"); done; done
 for address in $(addresses mcptt-as); do shut+=("$address:8443"); done
 reach() { bounded 60 podman exec -i "$(name ue)" sh -c 'cat >/tmp/reach.mjs && node /tmp/reach.mjs "$@"' sh "$@" <test/containers/reach.mjs >"$out/reach.txt"; }
 check "the UE reaches the ${#open[@]} ports that the figure gives it and none of ${#shut[@]} others" reach open "${open[@]}" -- shut "${shut[@]}" ||

@@ -147,9 +147,11 @@ describe('control interface: an actor in another process', () => {
     clock.setTimer(3_600_000, () => {
       rang = true;
     });
-    await remote.do('advanceClock', { ms: 3_600_001 });
-    expect(rang).to.equal(true);
+    await remote.do('holdClock', { ms: 3_600_001 });
     expect(clock.now() - Date.now()).to.be.at.least(3_600_000);
+    expect(rang, 'no timer before every machine’s clock has been moved').to.equal(false);
+    await remote.do('releaseClock');
+    expect(rang).to.equal(true);
     expect(Math.abs(await remote.clockOffset())).to.be.below(1000);
   });
 

@@ -42,4 +42,23 @@ describe('shifted clock: real time with jumps', () => {
     base.advance(1000);
     expect(base.pending).to.equal(0);
   });
+
+  it('held, shows the new time but fires nothing until released, and then in order', async () => {
+    const clock = new ShiftedClock(new ManualClock(0));
+    const fired: string[] = [];
+    clock.setTimer(200, () => fired.push('second'));
+    clock.setTimer(100, () => fired.push('first'));
+    clock.hold(1000);
+    expect(clock.now()).to.equal(1000);
+    clock.setTimer(500, () => fired.push('not yet'));
+    expect(fired).to.deep.equal([]);
+    await clock.release();
+    expect(fired).to.deep.equal(['first', 'second']);
+  });
+
+  it('starts ahead where it was told to, as an actor does that starts again', () => {
+    const clock = new ShiftedClock(new ManualClock(50), 7000);
+    expect(clock.now()).to.equal(7050);
+    expect(clock.shift).to.equal(7000);
+  });
 });
