@@ -18,12 +18,12 @@ import { life1OperatorRevokes } from './life-1-operator-revokes.ts';
 import { life1RegistrationExpires } from './life-1-registration-expires.ts';
 import { life1TokenExpiry } from './life-1-token-expiry.ts';
 import { life2Age } from './life-2-age.ts';
+import { life2EventStream } from './life-2-event-stream.ts';
 import { life2Messages } from './life-2-messages.ts';
 import { life2Operator } from './life-2-operator.ts';
 import { life2Traffic } from './life-2-traffic.ts';
 import { life2TwoUpdates } from './life-2-two-updates.ts';
 import { life3 } from './life-3.ts';
-import { life4EventStream } from './life-4-event-stream.ts';
 import { life4ServerAsks } from './life-4-server-asks.ts';
 import { life4ServerRestarts } from './life-4-server-restarts.ts';
 import { life4UeRestarts } from './life-4-ue-restarts.ts';
@@ -83,12 +83,12 @@ export const scenarios: readonly Scenario[] = [
   life1RegistrationExpires,
   life1TokenExpiry,
   life2Age,
+  life2EventStream,
   life2Messages,
   life2Operator,
   life2Traffic,
   life2TwoUpdates,
   life3,
-  life4EventStream,
   life4ServerAsks,
   life4ServerRestarts,
   life4UeRestarts,

@@ -16,8 +16,8 @@ import { replaced } from './steps/life-2.ts';
  *  │◀── event n+1: new CEK ────────────┤                        │
  * ```
  */
-export const life4EventStream: Scenario = {
-  id: 'life-4-event-stream',
+export const life2EventStream: Scenario = {
+  id: 'life-2-event-stream',
   title: 'A lost event stream resumes with Last-Event-ID and has missed nothing',
   requirements: ['LIFE-2', 'INT-2'],
   actors: withUes('ue'),
