@@ -220,7 +220,7 @@ export class Calls implements UasDialogs, UacDialogs, TimerOwner {
       return false;
     }
     if (status >= 200) dialog.inviteSent = false;
-    if (opens) dialog.status = status;
+    if (opens || status >= 200) dialog.status = status;
     if (status < 200) return this.#provisional(dialog, message, flow, opens);
     if (status < 300) {
       if (opens) this.#core.records.start('network', message, 'uac');

@@ -43,7 +43,7 @@ export class Dialog {
   remoteSequence: number | undefined;
   /** The flow of the message that made the dialog. */
   flow: Flow | undefined;
-  /** Status of the last response to the request that made the dialog. */
+  /** Status of the last response to the request that made the dialog, or of the last final one to an INVITE inside it. */
   status = 0;
   /** Repeats the ACK for the last 2xx when the 2xx is repeated (13.2.2.4). */
   repeatAck: (() => void) | undefined;

@@ -130,6 +130,24 @@ describe('control protocol, sections 7 and 8: dialogs, ACK, CANCEL, PRACK', () =
     expect(ack.to!.tag).to.equal('bob');
   });
 
+  it('a re-INVITE that is refused: the stack acknowledges it, an ACK of the application is NOK, the call lives on', async () => {
+    const { dialog } = await called();
+    await app.ask(`sip||${dialog}`, ACK);
+    await peer.request('ACK');
+    await app.ask(`sip||${dialog}`, 'INVITE sip:placeholder SIP/2.0\r\n\r\nv=0\r\n');
+    const again = await peer.request('INVITE');
+    peer.send(responseText(again, 488));
+    expect((await peer.request('ACK')).via!.branch).to.equal(again.via!.branch);
+    expect((await app.response(488)).dialog).to.equal(dialog);
+    const refusal = await app.ask(`sip||${dialog}`, ACK);
+    expect(refusal.tokens[3]).to.equal('NOK');
+    expect(refusal.tokens[4]).to.match(/^ACK for non-success/);
+    await app.ask(`sip||${dialog}`, 'BYE sip:placeholder SIP/2.0\r\n\r\n');
+    peer.send(responseText(await peer.request('BYE'), 200));
+    await app.response(200);
+    expect(peer.inbox.items.filter((m) => m.method === 'ACK')).to.deep.equal([]);
+  });
+
   it('a request of the peer finds the dialog that an application opened', async () => {
     const { invite, dialog } = await called();
     await app.ask(`sip||${dialog}`, ACK);
