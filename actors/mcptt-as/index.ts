@@ -230,8 +230,11 @@ class McpttAs implements Actor {
     });
     return {
       ...protection,
-      protect: (entity, key) => {
-        const sealing = isUnsigned(this.#deviations) ? kekProtection() : protection;
+      protect: async (entity, key) => {
+        const signs = this.#server.policy.protection.profile !== 'kek' && !isUnsigned(this.#deviations);
+        // A key period may have begun since key material was given: then the KMS is asked for that of the new one.
+        if (signs) this.#material = await this.#kmsClient().material();
+        const sealing = signs ? protection : kekProtection();
         return sealing.protect(entity, key, bodyChanges(this.#deviations));
       },
     };

@@ -60,6 +60,7 @@ export class UeKmsClient implements KmsPort {
   readonly #https: HttpsClient;
   readonly #exchange: KmsExchange;
   #events: KmsEvents | undefined;
+  #refreshing: Promise<void> | undefined;
   #closed = false;
 
   constructor(options: UeKmsClientOptions) {
@@ -78,7 +79,14 @@ export class UeKmsClient implements KmsPort {
         options.log.warn({ deviation }, 'the KMS sent an I_MESSAGE that deviates from the specifications'),
       ...(verifier === undefined ? {} : { verifier }),
     });
-    this.protection = options.protection(this.material, () => this.material.signer());
+    const protection = options.protection(this.material, () => this.material.signer());
+    this.protection = {
+      ...protection,
+      protect: async (...body) => {
+        await this.#keepMaterial();
+        return protection.protect(...body);
+      },
+    };
     this.outdated = options.protection(this.material, () => this.material.signer(this.material.periods[0]));
   }
 
@@ -164,6 +172,21 @@ export class UeKmsClient implements KmsPort {
     await this.material.takeCertificate(answer.certificate);
   }
 
+  /** A key period may have begun since key material was given: then the KMS is asked for that of the new one. */
+  async #keepMaterial(): Promise<void> {
+    if (this.material.periods.length === 0 || (await this.material.ready())) return;
+    this.#refreshing ??= this.#fetchKeySets().finally(() => {
+      this.#refreshing = undefined;
+    });
+    await this.#refreshing;
+  }
+
+  async #fetchKeySets(): Promise<void> {
+    const answer = await this.#exchange.ask({ path: KMS_PATHS.keyProv, token: this.#options.token() });
+    if (answer.type !== 'key-prov') throw new KmsClientError('KMS_BAD_ANSWER', 'the KMS answered without a KmsKeyProv');
+    await this.material.takeKeySets(answer.keySets);
+  }
+
   #authorization(deviations: readonly Deviation[]): { token?: string } {
     const { token, otherTokens = { kms: undefined, ofUser: () => undefined } } = this.#options;
     const sent = deviateToken(deviations, token(), otherTokens);
@@ -195,6 +218,7 @@ export class UeKmsClient implements KmsPort {
     if (cek.userUri !== mcpttId || cek.clientId !== clientId) {
       throw new KmsClientError('KMS_BAD_ANSWER', 'the KMS sent a CEK of another user or client');
     }
+    await this.#keepMaterial();
     const arrived = await this.material.open(cek);
     try {
       ceks.take(arrived);

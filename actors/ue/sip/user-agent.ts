@@ -140,7 +140,7 @@ export class SipUserAgent {
 
   /** A promise that also ends with this user agent. @throws UeError `UE_STOPPED` */
   async untilDisposed<T>(start: (resolve: (value: T) => void, reject: (error: Error) => void) => void): Promise<T> {
-    let stop = (_: UeError): void => undefined;
+    let stop: (error: UeError) => void = () => undefined;
     try {
       return await new Promise<T>((resolve, reject) => {
         stop = reject;
