@@ -2,13 +2,21 @@
  * What stands between an MC body and the SIP message that carries it, the same at both ends: protects an entity under a
  * CEK and opens what arrives. Everything that a profile demands of a body is decided behind this one seam.
  */
-import { keyIdOctets, keyIdOf } from '../security/cek/key-id.ts';
+import { CekError } from '../security/cek/errors.ts';
+import { KEY_ID_OCTETS, keyIdOctets } from '../security/cek/key-id.ts';
 import type { UsableCek } from '../security/cek/key-store.ts';
 import { EccsiVerifier } from '../security/ibc/eccsi-native.ts';
 import type { KmsCertificate } from '../security/ibc/key-set.ts';
 import type { IdentitySigner } from '../security/ibc/signer.ts';
 import { acceptedKeyPeriods, computeUid, keyPeriodNoAt } from '../security/ibc/uid.ts';
-import { type ExpectedSigner, type Profile, protect, smimeTypeOf, unprotect } from '../security/smime/profiles.ts';
+import {
+  type ExpectedSigner,
+  type Profile,
+  protect,
+  SmimeError,
+  smimeTypeOf,
+  unprotect,
+} from '../security/smime/profiles.ts';
 import { type Deviation, deviateOctets } from './deviation.ts';
 import { type MimeEntity, MimeError, mediaTypeOf, mimeEntity, parseMime, serialiseMime } from './mime.ts';
 
@@ -18,7 +26,10 @@ export interface OpenedBody {
   readonly entity: MimeEntity;
 }
 
-/** Finds the key of a Key ID (8 hex digits). What it throws comes through unchanged. */
+/**
+ * Finds the key of a Key ID (8 hex digits). What it throws comes through unchanged; a CekError only when the body names no other
+ * key that is held.
+ */
 export type OpeningKey = (keyId: string) => UsableCek | Promise<UsableCek>;
 
 /** What a scenario may have made wrong on purpose on the way from the entity to the body. */
@@ -108,11 +119,20 @@ export function createBodyProtection(options: ProtectionOptions): BodyProtection
     open: async (body, openingKey) => {
       if (!isProtected(body)) throw new MimeError('MIME_MALFORMED', 'the body is no application/pkcs7-mime');
       let cek: UsableCek | undefined;
+      let notHeld: CekError | undefined;
       const certificate = profile === 'kek' ? undefined : options.certificate();
       const { entity } = await unprotect(body.content, {
         profile,
         findKey: async (octets) => {
-          cek = await openingKey(keyIdOf(octets));
+          if (octets.length !== KEY_ID_OCTETS) return undefined;
+          try {
+            cek = await openingKey(Buffer.from(octets).toString('hex'));
+          } catch (error) {
+            // Of several receivers that a body names, any may be this one: why a key is not held is told when none is.
+            if (!(error instanceof CekError)) throw error;
+            notHeld ??= error;
+            return undefined;
+          }
           return cek.key;
         },
         ...(certificate === undefined
@@ -123,6 +143,8 @@ export function createBodyProtection(options: ProtectionOptions): BodyProtection
               },
               expectSigner: () => uidsOf(options.peerOf(cek!), certificate, options.now()),
             }),
+      }).catch((error: unknown) => {
+        throw error instanceof SmimeError && error.code === 'SMIME_UNKNOWN_KEY' ? (notHeld ?? error) : error;
       });
       return { cek: cek!, entity: parseMime(entity) };
     },

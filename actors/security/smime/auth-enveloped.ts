@@ -151,12 +151,13 @@ function kekRecipients(message: AuthEnvelopedData): KEKRecipientInfo[] {
   if (recipients.length === 0) {
     throw new SmimeError('SMIME_UNSUPPORTED', 'the body names no Key ID: it has no KEKRecipientInfo');
   }
-  for (const { version, keyEncryptionAlgorithm } of recipients) {
-    if (version !== 4 || keyEncryptionAlgorithm.algorithm !== OID.aes256Wrap) {
-      throw new SmimeError('SMIME_UNSUPPORTED', 'the content key is not wrapped with id-aes256-wrap');
-    }
+  const wrapped = recipients.filter(
+    ({ version, keyEncryptionAlgorithm: { algorithm } }) => version === 4 && algorithm === OID.aes256Wrap,
+  );
+  if (wrapped.length === 0) {
+    throw new SmimeError('SMIME_UNSUPPORTED', 'the content key is not wrapped with id-aes256-wrap');
   }
-  return recipients;
+  return wrapped;
 }
 
 const keyIdOf = (recipient: KEKRecipientInfo): Uint8Array => new Uint8Array(recipient.kekid.keyIdentifier.buffer);

@@ -26,13 +26,19 @@ export type SmimeErrorCode =
 /** A body that cannot be protected or opened. The message holds neither plaintext nor key. */
 export class SmimeError extends Error {
   readonly code: SmimeErrorCode;
-  /** The Key ID that the message names, in hex, as far as it was read. */
+  /** The Key ID that the message names, in hex, as far as it was read; of one that is far too long, the beginning. */
   readonly keyId: string | undefined;
 
   constructor(code: SmimeErrorCode, message: string, keyId?: Uint8Array) {
     super(message);
     this.name = 'SmimeError';
     this.code = code;
-    this.keyId = keyId === undefined ? undefined : Buffer.from(keyId).toString('hex');
+    this.keyId = keyId === undefined ? undefined : shown(keyId);
   }
 }
+
+/** It goes into Warning headers and logs, and a KEKIdentifier may be of any length. */
+const LONGEST_SHOWN = 16;
+
+const shown = (keyId: Uint8Array): string =>
+  Buffer.from(keyId.subarray(0, LONGEST_SHOWN)).toString('hex') + (keyId.length > LONGEST_SHOWN ? '...' : '');

@@ -289,6 +289,33 @@ describe('CMS AuthEnvelopedData (RFC 5083, RFC 5084) under a CEK', () => {
       await refusal(open(several, holding(other)), 'SMIME_UNDECIPHERABLE');
     });
 
+    it('a Key ID of another length is unknown, and named no longer than a header can bear', async () => {
+      for (const [octets, named] of [
+        ['f0', 'f0'],
+        ['f000000100', 'f000000100'],
+        ['ab'.repeat(64), `${'ab'.repeat(16)}...`],
+      ] as const) {
+        const { output } = await cmsEncrypt(entity, { ...key, keyId: hex(octets) }, '-aes-256-gcm');
+        expect((await refusal(open(output, holding(key)), 'SMIME_UNKNOWN_KEY')).keyId).equal(named);
+      }
+    });
+
+    it('a receiver whose key is wrapped otherwise does not keep ours from opening it', async () => {
+      const { output } = await cmsEncrypt(entity, key, '-aes-256-gcm');
+      const set = find(output, hex('3144'));
+      const recipient = output.subarray(set + 2, set + 2 + 0x44);
+      const otherwise = Uint8Array.from(recipient);
+      otherwise[find(otherwise, hex('60864801650304012d')) + 8] = 0x05; // id-aes128-wrap
+      const body = (...recipients: Uint8Array[]) =>
+        tlv(
+          0x30,
+          hex('060b2a864886f70d0109100117'),
+          tlv(0xa0, tlv(0x30, hex('020100'), tlv(0x31, ...recipients), output.subarray(set + 2 + recipient.length))),
+        );
+      expect(text((await open(body(otherwise, recipient), holding(key))).entity)).equal(text(entity));
+      await refusal(open(body(otherwise), holding(key)), 'SMIME_UNSUPPORTED');
+    });
+
     it('EnvelopedData (no integrity) with the same key is refused: no downgrade (RFC 9709)', async () => {
       const { code, output } = await cmsEncrypt(entity, key, '-aes-256-cbc');
       expect(code).equal(0);
