@@ -151,7 +151,7 @@ describe('the figure names who sent a wrong message', () => {
   for (const [verb, what, step, message, deviate] of deviations) {
     it(`a UE whose ${verb} has ${what}: step ${step}, ue`, async () => {
       const found = await failure(deviating(world, verb, deviate));
-      expect(found).to.include({ step, responsible: 'ue' });
+      expect(found, found?.message).to.include({ step, responsible: 'ue' });
       expect(found?.message).to.match(message);
     });
   }
