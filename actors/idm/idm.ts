@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import type { IncomingMessage, RequestListener } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import express from 'express';
 import type { Provider } from 'oidc-provider';
@@ -16,6 +17,7 @@ import {
 import { recordHttp } from '../../sim/trace/http.ts';
 import { accountIndex, modelIndex } from './adapter.ts';
 import { DEFAULT_REDIRECT_URI, DEFAULT_TOKEN_LIFETIME, type IdmConfig, IdmError } from './config.ts';
+import { fileSessionStore } from './file-session-store.ts';
 import { loginRouter } from './login.ts';
 import { createProvider } from './provider.ts';
 import { memorySessionStore, type SessionStore } from './session-store.ts';
@@ -39,7 +41,7 @@ export class Idm implements Actor {
   readonly #config: IdmConfig;
   readonly #context: ActorContext;
   readonly #users: UserDirectory;
-  readonly #store: SessionStore;
+  #store: SessionStore;
   #running: Running | undefined;
 
   readonly verbs: Actor['verbs'] = {
@@ -64,8 +66,9 @@ export class Idm implements Actor {
   }
 
   async start(): Promise<Endpoints> {
-    const { tls, host, log, stateFolder } = this.#context;
+    const { clock, tls, host, log, stateFolder } = this.#context;
     const secrets = await loadSecrets(stateFolder);
+    if (stateFolder !== undefined) this.#store = await fileSessionStore(join(stateFolder, 'sessions.json'), clock);
     // The issuer holds the port, so the server listens first and answers once the provider stands behind it.
     let answer: RequestListener = (_req, res) => res.writeHead(503, { 'retry-after': '1' }).end();
     const server = createServer(

@@ -26,15 +26,32 @@ export interface SessionStore {
 /** A testbed has a few users; whoever wants to fill its memory with logins loses the oldest. */
 const MOST_ENTRIES = 10_000;
 
-interface Held extends StoredEntry {
+/** An entry with what the store knows of it. */
+export interface HeldEntry extends StoredEntry {
   readonly indexes: readonly string[];
+  /** By the IdM's clock, milliseconds since 1970. */
   readonly expires: number;
 }
 
-/** A store that lives as long as its IdM. */
-export function memorySessionStore(clock: Clock): SessionStore {
-  const entries = new Map<string, Held>();
+/**
+ * A store that lives as long as its IdM.
+ *
+ * @param kept what it begins with
+ * @param changed told after each change how to get all entries; the change is done when it resolves
+ */
+export function memorySessionStore(
+  clock: Clock,
+  kept: readonly HeldEntry[] = [],
+  changed: (all: () => readonly HeldEntry[]) => Promise<void> = () => Promise.resolve(),
+): SessionStore {
+  const entries = new Map<string, HeldEntry>();
   const members = new Map<string, Set<string>>();
+  const all = (): readonly HeldEntry[] => [...entries.values()];
+
+  const hold = (held: HeldEntry): void => {
+    entries.set(held.key, held);
+    for (const index of held.indexes) members.set(index, (members.get(index) ?? new Set()).add(held.key));
+  };
 
   const drop = (key: string): void => {
     const held = entries.get(key);
@@ -46,13 +63,14 @@ export function memorySessionStore(clock: Clock): SessionStore {
       if (keys?.size === 0) members.delete(index);
     }
   };
-  const live = (key: string): Held | undefined => {
+  const live = (key: string): HeldEntry | undefined => {
     const held = entries.get(key);
     if (held === undefined || held.expires > clock.now()) return held;
     drop(key);
     return undefined;
   };
 
+  for (const held of kept) hold(held);
   return {
     async put({ key, value }, indexes, lifetime) {
       drop(key);
@@ -61,19 +79,21 @@ export function memorySessionStore(clock: Clock): SessionStore {
         const oldest = entries.keys().next();
         if (entries.size >= MOST_ENTRIES && oldest.done !== true) drop(oldest.value);
       }
-      entries.set(key, { key, value: structuredClone(value), indexes, expires: clock.now() + lifetime });
-      for (const index of indexes) members.set(index, (members.get(index) ?? new Set()).add(key));
+      hold({ key, value: structuredClone(value), indexes, expires: clock.now() + lifetime });
+      await changed(all);
     },
     get: (key) => Promise.resolve(copyOf(live(key))),
     list: (index) => Promise.resolve([...(members.get(index) ?? [])].flatMap((key) => copyOf(live(key)) ?? [])),
     async remove(key) {
       drop(key);
+      await changed(all);
     },
     async removeAll(index) {
       for (const key of [...(members.get(index) ?? [])]) drop(key);
+      await changed(all);
     },
   };
 }
 
-const copyOf = (held: Held | undefined): StoredEntry | undefined =>
+const copyOf = (held: HeldEntry | undefined): StoredEntry | undefined =>
   held && { key: held.key, value: structuredClone(held.value) };

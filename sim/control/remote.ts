@@ -15,6 +15,8 @@ import { type ControlAnswer, fromLine, LIFE_HEADER, PATHS } from './wire.ts';
 
 /** Longest that a verb may take; scenarios have shorter guards of their own. */
 const ANSWER_MS = 60_000;
+/** Verbs that run at one time; more wait for their turn, since a TLS handshake costs more than most verbs. */
+const CONNECTIONS = 32;
 /** Longest that records may lag behind the answer of the verb that made them. */
 const RECORDS_MS = 5_000;
 const OFFSET_SAMPLES = 5;
@@ -50,6 +52,7 @@ export class RemoteControl implements ActorControl {
     const { certificate, privateKey, ca } = actor.tls;
     this.#agent = new Agent({
       connect: { cert: certificate, key: privateKey, ca },
+      connections: CONNECTIONS,
       bodyTimeout: 0,
       headersTimeout: ANSWER_MS,
     });

@@ -1,4 +1,8 @@
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
+import { fileSessionStore } from '../../../actors/idm/file-session-store.ts';
 import { memorySessionStore } from '../../../actors/idm/session-store.ts';
 import { ManualClock } from '../../../sim/engine/clock.ts';
 
@@ -52,5 +56,29 @@ describe("IdM's session store", () => {
     expect(await store.get('0')).equal(undefined);
     expect(await store.get('1')).not.equal(undefined);
     expect(await store.get('10000')).not.equal(undefined);
+  });
+
+  describe('in a file', () => {
+    let folder: string;
+    beforeEach(() => {
+      folder = mkdtempSync(join(tmpdir(), 'idm-'));
+    });
+    afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+    it('another IdM at the same file goes on where the first one ended, lifetimes and indexes too', async () => {
+      const file = join(folder, 'state', 'sessions.json');
+      const clock = new ManualClock();
+      const first = await fileSessionStore(file, clock);
+      const puts = ['a', 'b', 'c'].map((key, i) => first.put(entry(key, { n: i }), ['user:alice'], 1000 * (i + 1)));
+      await Promise.all(puts);
+      await first.remove('b');
+      const second = await fileSessionStore(file, clock);
+      expect(await second.list('user:alice')).deep.equal([entry('a', { n: 0 }), entry('c', { n: 2 })]);
+      clock.advance(1000);
+      expect((await second.list('user:alice')).map(({ key }) => key)).deep.equal(['c']);
+      await second.removeAll('user:alice');
+      expect(await (await fileSessionStore(file, clock)).get('c')).equal(undefined);
+      expect(statSync(file).mode & 0o077, 'refresh tokens are for the owner alone').equal(0);
+    });
   });
 });
