@@ -19,8 +19,9 @@ import { MemoryReplayCache } from '../../../actors/security/ibc/mikey/replay.ts'
 import { toNtp } from '../../../actors/security/ibc/mikey/timestamp.ts';
 import { KmsClientError } from '../../../actors/security/kms-client/errors.ts';
 import { KmsExchange } from '../../../actors/security/kms-client/exchange.ts';
+import { IdentityMaterial } from '../../../actors/security/kms-client/material.ts';
 import type { JsonObject } from '../../../sim/control/actor.ts';
-import { systemClock } from '../../../sim/engine/clock.ts';
+import { ManualClock, systemClock } from '../../../sim/engine/clock.ts';
 import {
   ALICE,
   BOB,
@@ -108,6 +109,49 @@ describe('HTTP-1 at the KMS', () => {
       expect(one.keySets.map((keySet) => keySet.keyPeriodNo)).to.deep.equal([both.keySets[0]!.keyPeriodNo]);
       expect((await ask(`${path}/D6B4323200000000`)).status, 'a period of 2014').to.equal(404);
       expect((await ask(`${path}/yesterday`)).status).to.equal(400);
+    });
+
+    it('key sets and sealed CEKs follow the clock over the turn of a key period', async () => {
+      const clock = new ManualClock(Date.now());
+      const turning = await startKms(setting, { clock });
+      const at = `${turning.url}${KMS_PATHS.keyProv}`;
+      const get = async (sipSession: string) => {
+        const authorized = await setting.idm.sign(setting.idm.claims(clock.now()));
+        const { response } = await post(setting.asUe, at, {
+          token: authorized,
+          request: { time: clock.now(), cekRequests: [{ sipSession }] },
+        });
+        if (response.message?.type !== 'key-prov') throw new Error('no KmsKeyProv');
+        return response.message;
+      };
+      const material = new IdentityMaterial({
+        engine: setting.engine,
+        kmsUri: KMS_URI,
+        userUri: ALICE,
+        now: () => clock.now(),
+      });
+      const before = await get('sip:before@ue');
+      const init = await post(setting.asUe, `${turning.url}${KMS_PATHS.init}`, {
+        token: await setting.idm.sign(setting.idm.claims(clock.now())),
+        request: { time: clock.now() },
+      });
+      if (init.response.message?.type !== 'init') throw new Error('no KmsInit');
+      await material.takeCertificate(init.response.message.certificate);
+      await material.takeKeySets(before.keySets);
+      expect((await material.open(before.ceks[0]!)).key).to.have.length(32);
+      const [current, next] = before.keySets.map(({ keyPeriodNo }) => keyPeriodNo);
+      expect(next).to.equal(current! + 1);
+
+      clock.advance(before.keySets[0]!.validTo! - clock.now() + 1_000);
+      const after = await get('sip:after@ue');
+      expect(after.keySets.map(({ keyPeriodNo }) => keyPeriodNo)).to.deep.equal([next, next! + 1]);
+      expect(after.keySets[0]!.userDecryptKey, 'given out before, and the same now').to.deep.equal(
+        before.keySets[1]!.userDecryptKey,
+      );
+      // With what was given before the turn alone: the KMS's own signing key has turned as well.
+      expect((await material.open(after.ceks[0]!)).key).to.have.length(32);
+      await material.close();
+      await turning.kms.stop();
     });
 
     it('certcache: the certificate for whoever does not hold it, nothing new for the others', async () => {
