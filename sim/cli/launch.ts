@@ -40,6 +40,9 @@ export const DEFAULT_LISTEN: Readonly<Record<ActorKind, Endpoints>> = {
   ue: {},
 };
 
+/** The KMS's master secrets as the text of their file, for those who keep them in none. */
+export const KMS_SECRETS = 'MCPTT_TESTBED_KMS_SECRETS';
+
 const RESOURCE_SERVER = 'urn:3gpp:mcptt:server';
 const SERVICE_SCOPE = '3gpp:mc:ptt_service';
 
@@ -151,6 +154,7 @@ async function make(
       );
     }
     case 'kms': {
+      const masterSecrets = process.env[KMS_SECRETS];
       const { createKms } = await import('../../actors/kms/index.ts');
       return createKms(
         {
@@ -158,6 +162,7 @@ async function make(
           mcpttServerId: network.mcpttServerId,
           port: port('https'),
           policy: kmsPolicy(policy),
+          ...(masterSecrets === undefined || masterSecrets === '' ? {} : { masterSecrets }),
           ...(place.publicHost === undefined ? {} : { publicHost: place.publicHost }),
         },
         context,
