@@ -41,6 +41,8 @@ export class Branch implements ClientUser, TimerOwner<TimerName> {
   #transaction: ClientTransaction | undefined;
   #cancelWanted = false;
   #cancelSent = false;
+  /** The final time-out is timer C, not one that the application set. */
+  #timerC = false;
   #provisionalTimer: Timer | undefined;
   #finalTimer: Timer | undefined;
 
@@ -67,8 +69,8 @@ export class Branch implements ClientUser, TimerOwner<TimerName> {
       this.#transaction?.transportError();
     };
     if (provisionalMs !== undefined) this.#provisionalTimer = wheel.set(this, 'provisional', provisionalMs);
-    const final = finalMs ?? (method === 'INVITE' ? TIMER_C : undefined);
-    if (final !== undefined) this.#finalTimer = wheel.set(this, 'final', final);
+    if (finalMs !== undefined) this.#finalTimer = wheel.set(this, 'final', finalMs);
+    else if (method === 'INVITE') this.#startTimerC();
     this.#transaction.start();
   }
 
@@ -89,6 +91,7 @@ export class Branch implements ClientUser, TimerOwner<TimerName> {
     if (status < 200) {
       this.#enter('proceeding');
       if (this.#cancelWanted) this.#sendCancel();
+      if (status > 100 && this.#timerC && !this.done) this.#startTimerC();
       if (status > 100 && !this.done) this.#owner.provisional(this, message);
       return;
     }
@@ -109,6 +112,14 @@ export class Branch implements ClientUser, TimerOwner<TimerName> {
     this.#core.log('info', `${this.#request.method} ${this.#request.callId}: no ${name} response from ${this.target}`);
     this.cancel();
     this.#fail(408);
+  }
+
+  /** 16.6 step 11; anew with each provisional response (16.7 step 2). */
+  #startTimerC(): void {
+    const { wheel } = this.#core;
+    this.#timerC = true;
+    wheel.clear(this.#finalTimer);
+    this.#finalTimer = wheel.set(this, 'final', TIMER_C);
   }
 
   #fail(status: number): void {

@@ -1,7 +1,7 @@
 import { answer } from '../core/answer.ts';
 import type { Core } from '../core/core.ts';
 import { viaValue } from '../core/requests.ts';
-import { buildResponse, type HeaderLine, parseUri, type SipMessage } from '../message/index.ts';
+import { type Address, buildResponse, type HeaderLine, parseUri, type SipMessage } from '../message/index.ts';
 import type { InviteServerUser } from '../transaction/invite-server.ts';
 import type { ServerTransaction } from '../transaction/transactions.ts';
 import type { Flow } from '../transport/index.ts';
@@ -134,6 +134,7 @@ export class ProxyOperation implements InviteServerUser, BranchOwner {
     const { contacts } = response;
     if (contacts === '*') return false;
     const fresh = contacts
+      .toSorted((a, b) => preference(b) - preference(a))
       .map((contact) => contact.uri)
       .filter((uri) => !this.#tried.has(uri) && this.#tried.size + this.#waiting.length < MOST_TARGETS);
     this.#waiting.unshift(...fresh);
@@ -189,6 +190,12 @@ export class ProxyOperation implements InviteServerUser, BranchOwner {
     if (response.status < 200 || response.status >= 300 || (method !== 'REGISTER' && method !== 'SUBSCRIBE')) return;
     this.#core.flows.learn(this.#request, response, this.#flow);
   }
+}
+
+/** The q of a Contact, 1 where it has none (16.6; equal ones stay in their order). */
+function preference(contact: Address): number {
+  const q = Number(contact.params.get('q') ?? 1);
+  return Number.isFinite(q) ? q : 1;
 }
 
 /** 16.7 step 3: our Via comes off, the rest goes back the way the request came. */

@@ -225,6 +225,24 @@ describe('sim/engine: time-outs, on a clock that tests move', () => {
     await peer.response(408, 'INVITE');
   });
 
+  it('proxy: each provisional response but 100 starts timer C anew (16.7 step 2)', async () => {
+    const target = await bench.peer('udp');
+    peer.send(requestText(peer, { ...parts(), method: 'INVITE' }));
+    const { transaction } = await app.request('INVITE');
+    const uri = `sip:u@127.0.0.1:${target.port}`;
+    app.send(`proxy|${transaction}||fullResponse||serial|||${uri}`, 'INVITE sip:u@x SIP/2.0\r\n\r\n');
+    const invite = await target.request('INVITE');
+    for (let minutes = 0; minutes < 10; minutes += 2) {
+      target.send(responseText(invite, 180, { tag: 'u' }));
+      await peer.response(180);
+      bench.clock.advance(120_000);
+    }
+    await settle();
+    expect(target.inbox.items).to.deep.equal([]);
+    bench.clock.advance(62_000);
+    await target.request('CANCEL');
+  });
+
   it('nothing remains when all is over', async () => {
     const call = parts();
     peer.send(requestText(peer, { ...call, method: 'INVITE' }));

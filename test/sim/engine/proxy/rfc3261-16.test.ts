@@ -59,6 +59,19 @@ describe('sim/engine: stateful proxy (RFC 3261 16)', () => {
     expect(redirector.inbox.items).to.deep.equal([]);
   });
 
+  it('tries the contacts of a redirect by their q (16.6, 20.10)', async () => {
+    const [redirector, last, first, second] = await Promise.all([1, 2, 3, 4].map(() => bench.peer('udp')));
+    await proxy('MESSAGE', [to(redirector!)], { follow: true });
+    const contact = `Contact: <${to(last!)}>;q=0.1, <${to(first!)}>, <${to(second!)}>;q=0.7`;
+    redirector!.send(responseText(await redirector!.request('MESSAGE'), 302, { tag: 'r', headers: [contact] }));
+    for (const peer of [first!, second!, last!]) {
+      const message = await peer.request('MESSAGE');
+      expect([first, second, last].filter((other) => other!.inbox.items.length > 0)).to.deep.equal([]);
+      peer.send(responseText(message, peer === last ? 200 : 480, { tag: 'e' }));
+    }
+    await caller.response(200);
+  });
+
   it('a response without the caller’s Via is not forwarded (16.7 step 3): 502 for a final one', async () => {
     const callee = await bench.peer('udp');
     await proxy('INVITE', [to(callee)]);
