@@ -1,11 +1,12 @@
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { expect } from 'chai';
 import { Engine, ManualClock } from '../../../sim/engine/index.ts';
+import { freePort } from './sipp/support.ts';
 import { RawApp } from './support/app.ts';
 import { Bench } from './support/bench.ts';
 import { testCertificate } from './support/certificate.ts';
 import { fresh, requestText, responseText } from './support/peer.ts';
-import { connectSrf, newSrf, responseTo, type Srf, type SrfRequest } from './support/srf.ts';
+import { connectSrf, newSrf, responseTo, type Srf, type SrfRequest, type SrfResponse } from './support/srf.ts';
 import { settle, until } from './support/wait.ts';
 
 describe('sim/engine: the control port', () => {
@@ -178,6 +179,45 @@ describe('sim/engine: the control port', () => {
       expect(text.indexOf('|sip|network|')).to.be.greaterThan(text.indexOf('|response|m1|OK|'));
       socket!.destroy();
     });
+
+    for (const secure of [false, true]) {
+      it(`an unmodified drachtio-srf listens${secure ? ' with TLS' : ''}: a call to its end, each request on a connection of its own`, async () => {
+        const { certificate, privateKey } = await testCertificate();
+        const port = await freePort();
+        const app = newSrf() as Srf & {
+          listen(options: object): void;
+          endSession(request: SrfRequest): void;
+          readonly _app: { close(): void };
+        };
+        open.push({ stop: async () => app._app.close() });
+        const heard: string[] = [];
+        app.on('connect', () => heard.push('connected'));
+        app.invite((request, response) => {
+          void app.createUAS(request, response, { localSdp: 'v=0\r\n' }).then((dialog) => {
+            dialog.on('info', (_request: SrfRequest, answer: SrfResponse) => answer.send(200));
+            dialog.on('destroy', () => app.endSession(request));
+          });
+        });
+        app.message((request, response) => response.send(202, {}, () => app.endSession(request)));
+        const tls = { cert: certificate, key: privateKey };
+        app.listen({ host: '127.0.0.1', port, secret: 'cymru', ...(secure ? { tls } : {}) });
+        const uri = `${secure ? 'tls' : 'tcp'}://127.0.0.1:${port}`;
+        const bench = await start({ requestHandlers: [{ method: '*', uri }] });
+        const peer = await bench.peer('udp');
+        const call = { callId: fresh('c'), from: '<sip:a@example.com>;tag=a' };
+        peer.send(requestText(peer, { ...call, method: 'INVITE' }));
+        const inDialog = { ...call, to: (await peer.response(200, 'INVITE')).get('to')! };
+        peer.send(requestText(peer, { ...inDialog, method: 'ACK' }));
+        peer.send(requestText(peer, { ...inDialog, method: 'INFO', cseq: 2 }));
+        await peer.response(200, 'INFO');
+        peer.send(requestText(peer, { ...inDialog, method: 'BYE', cseq: 3 }));
+        await peer.response(200, 'BYE');
+        peer.send(requestText(peer, { method: 'MESSAGE' }));
+        await peer.response(202);
+        await until('the ends of both sessions', () => bench.engine.figures.applications === 0);
+        expect(heard).to.deep.equal(['connected', 'connected']);
+      });
+    }
 
     it('nobody listens: 480', async () => {
       const bench = await start({ requestHandlers: [{ method: '*', uri: 'tcp://127.0.0.1:9' }] });
