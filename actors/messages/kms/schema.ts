@@ -90,11 +90,11 @@ function validate(document: XmlDocument): void {
   }
 }
 
-/** libxml2's texts with the values taken out: they quote the content, and that may be a key. */
+/** libxml2's texts with long values taken out: they quote the content, and that may be a key. Names stand in braces. */
 function rulesBroken(error: XmlLibError): string {
   const first = error.details[0]?.message ?? 'a rule';
   return first
-    .replace(/'(?! (?:does|has|is) )[^'{}]{24,}'/g, 'a value')
+    .replace(/\{(?:urn|http):[^}]*\}|[^\s'{}]{24,}/g, (part) => (part.startsWith('{') ? part : 'a long value'))
     .trim()
     .slice(0, 300);
 }

@@ -151,6 +151,19 @@ describe('TS 33.180 D.2.2: KmsRequest', () => {
     } catch (error) {
       expect((error as Error).message).to.not.contain(secret);
     }
+    for (const value of [` ${secret}`, `'${secret}`, `{${secret}}`, `does ${secret}`, `${secret}'${secret}`]) {
+      try {
+        parse(xml.replace(secret, value.replaceAll("'", '&apos;')));
+        expect.fail('accepted');
+      } catch (error) {
+        expect((error as Error).message).to.not.contain(secret.slice(0, 24));
+      }
+    }
+  });
+
+  it('says what is wrong in words that can be read', () => {
+    const xml = text(buildKmsRequest(request())).replace('1.1.0', '2.0');
+    expect(() => parse(xml)).to.throw(/The value '2\.0' does not match the fixed value constraint '1\.1\.0'/);
   });
 });
 
