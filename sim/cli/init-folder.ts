@@ -108,12 +108,18 @@ const CONTAINER_PORTS: Readonly<Record<string, number>> = { lte: 4000, wss: 5081
 
 const SIP_ENDPOINTS = { wss: 0, udp: 0, sip2: 0 };
 
+/** One drachtio-server listens on all of the SIP core's networks: another port tells SIP-2, the trust domain's side, from SIP-1. */
+const DRACHTIO_CORE_SIP2 = 5070;
+
 /** Hosts are the service names of docker-compose.yml. */
 function containers(drachtio: boolean): Topology {
   const made = topology(
     // With a drachtio-server, the SIP sockets are its own and not the application's.
-    (actor, endpoint) =>
-      `${actor}${drachtio && endpoint in SIP_ENDPOINTS ? '-drachtio' : ''}:${CONTAINER_PORTS[endpoint]}`,
+    (actor, endpoint) => {
+      if (!drachtio || !(endpoint in SIP_ENDPOINTS)) return `${actor}:${CONTAINER_PORTS[endpoint]}`;
+      const ownPort = actor === 'sip-core' && endpoint === 'sip2';
+      return `${actor}-drachtio:${ownPort ? DRACHTIO_CORE_SIP2 : CONTAINER_PORTS[endpoint]}`;
+    },
     (actor) => `${actor}:9000`,
   );
   const placed = Object.entries(made.actors).map(([name, actor]) => {

