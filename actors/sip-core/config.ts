@@ -33,6 +33,7 @@ export type SipCoreErrorCode =
   | 'SIP_CORE_UNKNOWN_IMPU'
   | 'SIP_CORE_NOT_REGISTERED'
   | 'SIP_CORE_BAD_ARGUMENT'
+  | 'SIP_CORE_BAD_STATE'
   | 'SIP_CORE_SEND_FAILED';
 
 export class SipCoreError extends Error {

@@ -4,6 +4,7 @@
  */
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { SipCoreError } from './config.ts';
 import { memoryRegistrationStore, type Registration, type RegistrationStore } from './registrations.ts';
 
 /**
@@ -61,6 +62,10 @@ async function read(file: string): Promise<Registration[]> {
     return JSON.parse(await readFile(file, 'utf8')) as Registration[];
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new SipCoreError(
+      'SIP_CORE_BAD_STATE',
+      `${file} is no JSON: restore it, or remove it and let UEs register anew.`,
+    );
   }
 }

@@ -74,6 +74,7 @@ describe('SIP core that was killed', () => {
       () => undefined,
       (error: Error) => error,
     );
-    expect(failure).to.be.instanceOf(SyntaxError);
+    expect(failure).to.include({ code: 'SIP_CORE_BAD_STATE' });
+    expect(failure!.message).to.contain('registrations.json');
   });
 });
