@@ -38,6 +38,7 @@ import { pol1Off } from './pol-1-off.ts';
 import { pol1On } from './pol-1-on.ts';
 import { privateCall } from './private-call.ts';
 import { step0FalseNetwork } from './step-0-false-network.ts';
+import { step0FalseUe } from './step-0-false-ue.ts';
 import { step0Resynchronisation } from './step-0-resynchronisation.ts';
 import { step1Refusals } from './step-1-refusals.ts';
 import { step1N } from './step-1n.ts';
@@ -50,6 +51,7 @@ export const scenarios: readonly Scenario[] = [
   figure,
   order1,
   step0FalseNetwork,
+  step0FalseUe,
   step0Resynchronisation,
   step1Refusals,
   step1N,

@@ -15,6 +15,7 @@ export const DEVIATION_PLACES = [
   'kms-request',
   'jwt',
   'autn',
+  'res',
 ] as const;
 export type DeviationPlace = (typeof DEVIATION_PLACES)[number];
 
@@ -28,7 +29,7 @@ export type DeviationOp = (typeof DEVIATION_OPS)[number];
  * |---|---|
  * | fields (`mcptt-info`, `poc-settings`, `kms-request`, `jwt` claims) | `set` and `remove` the field `path` |
  * | header fields (`sip`) | `set` and `remove` the header field `path`; `request-uri`, `body` are paths too |
- * | octets (`inner`, `cms`, `autn` of a network's challenge) | `flip` bit 0 of the octet `path` (negative counts from the end), `set` that octet (`value` decimal), `remove` from it on, `replace` all (`value` base64) |
+ * | octets (`inner`, `cms`, `autn` of a network's challenge, `res` of the UE's answer at step 0) | `flip` bit 0 of the octet `path` (negative counts from the end), `set` that octet (`value` decimal), `remove` from it on, `replace` all (`value` base64) |
  */
 export interface Deviation {
   readonly at: DeviationPlace;

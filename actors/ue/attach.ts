@@ -71,6 +71,8 @@ export interface AttachOptions {
   readonly servingNetwork?: { readonly mcc: string; readonly mnc: string };
   readonly clock: Clock;
   readonly report: Report;
+  /** For scenarios that send a wrong RES: sees it before it goes into the Authentication response. */
+  readonly changeRes?: (res: Uint8Array) => Uint8Array;
   /** For each answer of the network; default 6000 (the order of T3410 and T3418). */
   readonly guardMs?: number;
   /** Called once when the network detaches the UE or the connection is lost; not after {@link EpsAttachment.detach}. */
@@ -224,7 +226,8 @@ export class EpsAttachment {
       if (message.type !== 'authentication-request') throw unexpected(message, 'Authentication request');
       const answer = this.#options.usim.authenticate(message.rand, message.autn);
       if (answer.outcome === 'success') {
-        this.#link.send(encodeEmm({ type: 'authentication-response', res: answer.res }));
+        const res = this.#options.changeRes?.(answer.res) ?? answer.res;
+        this.#link.send(encodeEmm({ type: 'authentication-response', res }));
         return deriveKasme(answer, this.#plmn, message.autn.subarray(0, 6));
       }
       if (answer.outcome === 'mac-failure') {

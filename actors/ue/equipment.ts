@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { ActorContext, JsonObject, Peers } from '../../sim/control/actor.ts';
-import { type Deviation, parseDeviations } from '../messages/deviation.ts';
+import { type Deviation, deviateOctets, parseDeviations } from '../messages/deviation.ts';
 import { CekKeyStore } from '../security/cek/key-store.ts';
 import { attach, type EpsAttachment } from './attach.ts';
 import { Calls } from './calls.ts';
@@ -114,7 +114,7 @@ export class UserEquipment {
   };
 
   /** Step 0. @throws AttachError, UeError `UE_NO_PEER` */
-  async attach(): Promise<void> {
+  async attach(deviations: readonly Deviation[] = []): Promise<void> {
     const network = this.#peers['access-network']?.lte;
     if (network === undefined) throw new UeError('UE_NO_PEER', 'the UE was not told of an access network');
     await this.#attachment?.close();
@@ -124,6 +124,7 @@ export class UserEquipment {
       network,
       clock,
       report,
+      changeRes: (res) => deviateOctets(deviations, 'res', res),
       onDetached: () => {
         // Without a bearer there is no way to the SIP core; the registration goes on until it expires.
         this.#attachment = undefined;

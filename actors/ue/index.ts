@@ -35,8 +35,8 @@ class Ue implements Actor {
   #ports: UePorts | undefined;
 
   readonly verbs: Actor['verbs'] = {
-    attach: async () => {
-      await this.#equipment.attach();
+    attach: async (args) => {
+      await this.#equipment.attach(deviationsOf(args));
       return this.#attachView();
     },
     detach: () => done(this.#equipment.detach()),

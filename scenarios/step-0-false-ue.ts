@@ -1,0 +1,46 @@
+import { expect } from 'chai';
+import type { Scenario } from '../sim/scenario/scenario.ts';
+import { summary } from '../sim/trace/describe.ts';
+import { refused } from './checks/refusal.ts';
+import { withUes } from './steps/bring-up.ts';
+import { step0 } from './steps/step-0.ts';
+
+/**
+ * STEP-0: a UE that does not know the subscriber's key cannot answer a challenge (TS 33.102 6.3.3, TS 24.301 5.4.2.5).
+ *
+ * ```
+ * UE, RES wrong                         access network
+ *  ├── Attach request ───────────────────────▶│
+ *  │◀── Authentication request ───────────────┤
+ *  ├── Authentication response, RES wrong ───▶│
+ *  │◀── Authentication reject ────────────────┤ not attached, no address
+ * ```
+ */
+export const step0FalseUe: Scenario = {
+  id: 'step-0-false-ue',
+  title: 'A UE that answers with a wrong RES is rejected and gets no address',
+  requirements: ['STEP-0'],
+  actors: withUes('ue'),
+  steps: [
+    {
+      number: '0',
+      title: 'The network rejects a UE whose RES is wrong',
+      clause: 'TS 24.301 5.4.2.5',
+      responsible: 'access-network',
+      guard: 10_000,
+      run: async (t) => {
+        const { imsi } = await t.actor('ue').read<{ imsi: string }>('attach');
+        const wrong = { deviate: [{ at: 'res', op: 'flip', path: '0' }] };
+        const refusal = await refused('the attach with a wrong RES', t.actor('ue').do('attach', wrong));
+        const received = t
+          .records({ interface: 'LTE', actor: 'ue', direction: 'received' })
+          .map((r) => summary(t.about(r)));
+        expect(received, 'messages of the network').to.deep.equal(['Authentication request', 'Authentication reject']);
+        expect(refusal.code, 'why').to.equal('ATTACH_AUTHENTICATION_REJECTED');
+        const attached = await t.actor('access-network').read('attached', { imsi });
+        expect(attached, 'attached').to.deep.equal({ attached: false });
+      },
+    },
+    { ...step0(), number: '0-bis' },
+  ],
+};
