@@ -98,7 +98,9 @@ class McpttAs implements Actor {
         if (this.#verifyToken === undefined) throw noPeer('idm');
         return this.#verifyToken(token);
       },
-      tellKms: (ended: { sipSession: string; userUri?: string; reason: string }) => this.#kmsClient().ended(ended),
+      // A kept timer may fall due before the KMS is known again: that is a rejection like any other, and is tried again.
+      tellKms: async (ended: { sipSession: string; userUri?: string; reason: string }) =>
+        this.#kmsClient().ended(ended),
       protection: () => this.#protection,
     };
     const kept = ctx.stateFolder === undefined ? undefined : fileStores(ctx.stateFolder);
