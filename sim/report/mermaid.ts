@@ -3,8 +3,7 @@ import type { ScenarioResult } from '../scenario/scenario.ts';
 import { lifelines, shortName } from './names.ts';
 
 /** Mermaid ends a text at `;` and reads `#` as the start of an entity. */
-const text = (raw: string): string =>
-  raw.replace(/[\r\n]+/g, ' ').replace(/[#;<>]/g, (c) => `#${c.charCodeAt(0)};`);
+const text = (raw: string): string => raw.replace(/[\r\n]+/g, ' ').replace(/[#;<>]/g, (c) => `#${c.charCodeAt(0)};`);
 
 const id = (actor: string): string => actor.replace(/\W/g, '_');
 
