@@ -23,6 +23,7 @@ const VOLATILE: readonly (readonly [RegExp, string])[] = [
   [/@[\w.-]+:\d+\b/g, '@<address>'],
   [/\/(auth|login|interaction)\/[\w-]{43}/g, '/$1/…'],
   [/\b\d{1,3}(\.\d{1,3}){3}(:\d+)?/g, '<address>'],
+  [/\bf[0-9a-f]{7}\b/g, '<hex>'],
   [/\b(?=[0-9a-f]*\d)[0-9a-f]{6,}\b/gi, '<hex>'],
 ];
 
@@ -52,11 +53,15 @@ function comparable(value: Json, key = ''): Json {
 const bag = (messages: Json[]): string[] =>
   [...new Set(messages.filter((one) => !isUnprompted(one)).map((one) => JSON.stringify(one)))].toSorted();
 
-/** What the KMS and the MCPTT server tell each other, and events, come by themselves: the last may fall before or after the scenario's end. */
+/**
+ * What servers tell each other or a UE by themselves (pushes, events, ends of streams, de-registration after a reset) comes when it
+ * comes: the last of it may fall before or after a scenario's end. What a step needs of it, the step asserts.
+ */
 function isUnprompted(message: Json): boolean {
   if (!isObject(message)) return false;
-  const { from, to, summary } = message as Record<string, string>;
-  return summary!.startsWith('event:') || /^(kms mcptt-as|mcptt-as kms)$/.test(`${from} ${to}`);
+  const { from, interface: on, summary } = message as Record<string, string>;
+  if (on === 'HTTP-1') return !from!.startsWith('ue');
+  return on === 'SIP-2' && summary!.includes('REGISTER');
 }
 
 /** Fields whose text may name such things; verdicts, titles, clauses and identifiers of scenarios are compared as they are. */

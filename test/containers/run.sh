@@ -21,6 +21,14 @@ check() { # check WHAT COMMAND…: counts a failure and goes on
   shift
   if "$@"; then echo "ok    $what"; else echo "WRONG $what"; failed+=("$what"); fi
 }
+until_true() { # until_true SECONDS COMMAND…
+  local end=$((SECONDS + $1))
+  shift
+  until "$@"; do
+    ((SECONDS < end)) || return 1
+    sleep 0.3
+  done
+}
 bounded() { timeout --kill-after=10 "$@"; }
 name() { echo "${project}_$1_1"; }
 compose() { bounded 400 podman-compose -p "$project" "$@" 2> >(grep -v systemd >&2); }
@@ -73,7 +81,8 @@ check "the exit code, $status, is the verdict's, $(verdict "$out/report.json")" 
 check 'all pass' [ "$(verdict "$out/report.json")" = pass ]
 
 say 'what the actors are, seen from inside'
-for actor in "${actors[@]}"; do check "$actor is healthy" quietly podman healthcheck run "$(name "$actor")"; done
+healthy() { until_true 30 quietly podman healthcheck run "$(name "$1")" || { podman exec "$(name "$1")" node dist/sim/cli/main.js health "$1" --here; return 1; }; }
+for actor in "${actors[@]}"; do check "$actor is healthy" healthy "$actor"; done
 check 'the root file system cannot be written' bash -c "! podman exec $(name ue) touch /app/x 2>/dev/null"
 check 'a UE sees no key but its own' [ "$(podman exec "$(name ue)" sh -c 'find /testbed -name "*.key" | sort | xargs')" = /testbed/ue/tls.key ]
 addresses() { podman inspect --format '{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}' "$(name "$1")"; }
@@ -105,14 +114,6 @@ restart_in_figure() { # restart_in_figure ACTOR STEP
   wait $run || status=$?
   rm -f "$pipe"
   return $status
-}
-until_true() { # until_true SECONDS COMMAND…
-  local end=$((SECONDS + $1))
-  shift
-  until "$@"; do
-    ((SECONDS < end)) || return 1
-    sleep 0.3
-  done
 }
 controls=$(printf "${project}_control-%s," "${actors[@]}")
 controls=${controls%,}
