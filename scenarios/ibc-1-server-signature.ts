@@ -71,10 +71,11 @@ export const ibc1ServerSignature: Scenario = {
           const refusal = await refused(`a MESSAGE ${what}`, send);
           expect(refusal.detail.status, `answer to a MESSAGE ${what}`).to.equal(493);
         }
+        // Asked first: with its answer, all records that it has made so far are here.
+        expect(await t.actor('ue-b').read('messages', { user: 'bob' }), 'messages shown').to.deep.equal([]);
         const sip = { interface: 'SIP-1', actor: 'ue-b', direction: 'sent', method: 'MESSAGE', status: 493 } as const;
         for (const answer of t.records(sip)) expect(header(t.about(answer), 'Warning')).to.match(/cannot be opened/);
         expect(t.records(sip), 'MESSAGEs that the UE refused').to.have.length(DEVIATIONS.length);
-        expect(await t.actor('ue-b').read('messages', { user: 'bob' }), 'messages shown').to.deep.equal([]);
         await server.do('deviate', { deviate: [] });
         await t.actor('ue').do('sendMessage', { user: 'alice', to: mcpttId('bob'), text: 'as it should be' });
       },
