@@ -223,10 +223,17 @@ export class SipServer {
   /** Runs a handler and turns what it throws into the answer. */
   #take(req: NativeRequest, res: NativeResponse, handle: (request: SipRequest) => Promise<void>): void {
     const request = this.incoming(req, res);
+    // The engine itself answers a cancelled INVITE with 487 (RFC 3261 9.2); another answer of ours has nowhere to go.
+    let cancelled = false;
+    if (req.method === 'INVITE') {
+      req.on('cancel', () => {
+        cancelled = true;
+      });
+    }
     void handle(request)
-      .catch((error: unknown) => this.refuse(request, error))
+      .catch((error: unknown) => (cancelled ? undefined : this.refuse(request, error)))
       .catch((error: unknown) => {
-        if (this.#stopped) return;
+        if (this.#stopped || cancelled) return;
         this.#options.log.warn({ method: req.method, error: String(error) }, 'no answer could be sent');
       });
   }
