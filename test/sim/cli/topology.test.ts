@@ -79,12 +79,12 @@ describe('actors on their own', function () {
 
   it('start in any order: the first waits for the others, says for whom, and the world is complete in the end', async () => {
     const names = Object.keys(topology.actors).toReversed();
-    expect(names[0]).to.equal('ue-b');
+    expect(names[0]).to.equal('ue-c');
     const hosted: HostedActor[] = [];
     try {
       for (const name of names) hosted.push(await hostActor({ folder, name, log: SILENT, peerWait: 30_000 }));
       await Promise.all(hosted.map((one) => one.ready));
-      expect(await health('ue-b')).to.deep.equal({ status: 200, waitingFor: [] });
+      expect(await health('ue-c')).to.deep.equal({ status: 200, waitingFor: [] });
       const world = await openWorld({ actors: ['ue'], folder, waitMs: 5000 });
       try {
         expect(await world.actors.get('ue')!.read('attach')).to.be.an('object');
