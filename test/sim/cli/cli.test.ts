@@ -51,7 +51,9 @@ describe('command line', function () {
 
   it('lists scenarios with what they prove', () => {
     expect(cli('list').out).to.match(/^figure-7\.x\.2-1 +Figure 7\.x\.2-1: .*\[INT-1, /m);
-    expect(JSON.parse(cli('list', '--json').out)).to.be.an('array').with.lengthOf.at.least(40);
+    expect(JSON.parse(cli('list', '--json').out))
+      .to.be.an('array')
+      .with.lengthOf.at.least(40);
   });
 
   it('runs the figure and writes JSON, JUnit and Mermaid', () => {
