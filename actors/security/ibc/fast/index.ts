@@ -3,6 +3,7 @@ import { IbcError } from '../errors.ts';
 import { toInteger, toOctets } from '../octets.ts';
 import { SAKKE_G, SAKKE_P, SAKKE_PX, SAKKE_PY, SAKKE_Q } from '../parameters.ts';
 import { buildPointComb, buildPowerComb, writeDigits } from './combs.ts';
+import { DirectMiller } from './direct.ts';
 import { Edwards } from './edwards.ts';
 import { BLOCKS_OF_COMB, DIGITS, ENTRIES, lineTableOctets, pointCombOctets } from './layout.ts';
 import { LineBuilder } from './lines.ts';
@@ -20,6 +21,8 @@ export function createFastArithmetic(): SakkeArithmetic | undefined {
   return best === undefined ? undefined : new FastArithmetic(best.module, best.radix);
 }
 
+const NOT_OF_ORDER_Q = 'the point is not of order q: it is no user secret key';
+const NO_SENDER = 'the point has y = 0: no sender makes it';
 const P_OCTETS = toOctets(SAKKE_P, FIELD_OCTETS);
 
 /** SAKKE's arithmetic on one instance of the WebAssembly module. Every operation wipes what it leaves in memory. */
@@ -28,6 +31,7 @@ export class FastArithmetic implements SakkeArithmetic {
   readonly #machine: Machine;
   readonly #edwards: Edwards;
   readonly #lines: LineBuilder;
+  readonly #direct: DirectMiller;
   readonly #affine: number;
   #combOfP: number | undefined;
   #combOfG: number | undefined;
@@ -38,6 +42,7 @@ export class FastArithmetic implements SakkeArithmetic {
     this.#machine = new Machine(module, radix);
     this.#edwards = new Edwards(this.#machine);
     this.#lines = new LineBuilder(this.#machine);
+    this.#direct = new DirectMiller(this.#machine);
     this.#affine = this.#machine.register();
   }
 
@@ -67,12 +72,14 @@ export class FastArithmetic implements SakkeArithmetic {
   }
 
   pair(a: Uint8Array, b: Uint8Array): Uint8Array {
-    const table = this.preparePairing(a);
-    try {
-      return this.pairPrepared(table, b);
-    } finally {
-      table.dispose();
-    }
+    return this.#operation((m) => {
+      this.#enterOrThrow(b);
+      if (m.isZero(this.#affine, 1)) throw new IbcError('bad-point', NO_SENDER);
+      m.copy(m.layout.second, this.#affine);
+      this.#enterOrThrow(a);
+      if (!this.#direct.run(this.#affine)) throw new IbcError('bad-point', NOT_OF_ORDER_Q);
+      return this.#finalPower();
+    });
   }
 
   prepareKms(zT: Uint8Array): KmsTable {
@@ -111,8 +118,7 @@ export class FastArithmetic implements SakkeArithmetic {
     return this.#operation((m) => {
       this.#enterOrThrow(rsk);
       const address = this.#lines.build(this.#affine);
-      if (address === undefined)
-        throw new IbcError('bad-point', 'the point is not of order q: it is no user secret key');
+      if (address === undefined) throw new IbcError('bad-point', NOT_OF_ORDER_Q);
       return new FastTable(m, address, lineTableOctets(m.radix));
     });
   }
@@ -123,17 +129,14 @@ export class FastArithmetic implements SakkeArithmetic {
       this.#enterOrThrow(point);
       const [inverse, ratio, square, cube, x] = m.layout.powers;
       m.pick(inverse, this.#affine, 1, this.#affine, 1);
-      if (m.isZero(inverse, 0)) throw new IbcError('bad-point', 'the point has y = 0: no sender makes it');
+      if (m.isZero(inverse, 0)) throw new IbcError('bad-point', NO_SENDER);
       m.run.invert(inverse, inverse);
       m.pick(x, this.#affine, 0, this.#affine, 0);
       m.mul(ratio, x, inverse);
       m.mul(square, x, ratio);
       m.mul(cube, x, square);
       m.run.miller(table);
-      // the final power (p^2 - 1) / q = 4 (p - 1): p - 1 goes with the choice of the representative, 4 is two squarings
-      m.run.squareF();
-      m.run.squareF();
-      return this.#representative();
+      return this.#finalPower();
     });
   }
 
@@ -217,6 +220,16 @@ export class FastArithmetic implements SakkeArithmetic {
     point.set(x, 1);
     point.set(y, 1 + FIELD_OCTETS);
     return point;
+  }
+
+  /**
+   * The representative of the Miller function in layout.f after the final power (p^2 - 1) / q = 4 (p - 1): p - 1 goes with
+   * the choice of the representative, 4 is two squarings.
+   */
+  #finalPower(): Uint8Array {
+    this.#machine.run.squareF();
+    this.#machine.run.squareF();
+    return this.#representative();
   }
 
   /** y/x of the element x + iy in layout.f. */

@@ -1,5 +1,5 @@
 import { pairOctets, type Radix, singleOctets } from './radix.ts';
-import { BLOCKS } from './schedule.ts';
+import { BLOCKS, WINDOW_STEPS } from './schedule.ts';
 
 /** The comb: a scalar is 6 rows of 176 bits, cut into 16 blocks of 11 columns (Lim and Lee, Crypto '94). */
 export const TEETH = 6;
@@ -13,6 +13,8 @@ export const DIGITS = BLOCKS_OF_COMB * COLUMNS;
 /** Pairs of merged lines in a receiver's table, and pairs in each: coefficients of x^0/y to x^3/y, then beta. */
 export const LINE_PAIRS = Math.ceil(BLOCKS.length / 2);
 export const PAIRS_PER_LINE = 5;
+/** Pairs of an odd multiple of a point met once: (x, y), then its Miller function A + iB as (A, A) and (B, B). */
+export const ODD_MULTIPLE_PAIRS = 3;
 
 /** Addresses in the module's memory, in octets. Both sides, generator and run time, take them from here. */
 export interface Layout {
@@ -31,6 +33,8 @@ export interface Layout {
   readonly octets: number;
   /** Squarings and flags of each pair of lines; see miller.ts of the generator. */
   readonly schedule: number;
+  /** Steps of the Miller loop of a point met once; see direct.ts of the generator. */
+  readonly windows: number;
   /** Digits of up to two recoded scalars. */
   readonly digits: number;
   /** Element of F_p^2: result of the power comb and of the Miller loop. */
@@ -39,6 +43,10 @@ export interface Layout {
   readonly point: readonly [number, number, number, number];
   /** x^0/y, x/y, x^2/y, x^3/y and x of the second argument of the pairing, in both lanes. */
   readonly powers: readonly [number, number, number, number, number];
+  /** Miller loop of a point met once: (X, Y) and (Z, Z) of the running multiple. */
+  readonly multiple: readonly [number, number];
+  /** (x, y) of that loop's second argument. */
+  readonly second: number;
   /** Scratch of the module's functions. */
   readonly scratch: number;
   /** Pairs for the run time: `registers` of them. */
@@ -70,10 +78,13 @@ export function layoutOf(radix: Radix): Layout {
     columns: take(2 * pair),
     octets: take(256),
     schedule: take(LINE_PAIRS * 32),
+    windows: take(WINDOW_STEPS.length),
     digits: take(2 * DIGITS),
     f: pairs(),
     point: [pairs(), pairs(), pairs(), pairs()],
     powers: [pairs(), pairs(), pairs(), pairs(), pairs()],
+    multiple: [pairs(), pairs()],
+    second: pairs(),
     scratch: take(SCRATCH_PAIRS * pair),
     registers: take(REGISTERS * pair),
     heap: take(0),

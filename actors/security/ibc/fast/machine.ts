@@ -34,6 +34,10 @@ interface Functions {
   ): void;
   powerComb(table: number, digits: number): void;
   miller(table: number): void;
+  doubleMultiple(): void;
+  addMultiple(entry: number): void;
+  timesMultiple(entry: number): void;
+  millerDirect(table: number): void;
 }
 
 const PAGE = 65536;

@@ -16,11 +16,14 @@ export interface Block {
  */
 export const BLOCKS: readonly Block[] = blocksOf(nonAdjacentForm(SAKKE_Q));
 
-/** Digits -1, 0, 1, least significant first, no two neighbours of them both different from 0. */
-export function nonAdjacentForm(value: bigint): number[] {
+/**
+ * Digits of least weight, least significant first: 0 or odd and below 2^(width-1) in absolute value, of `width` neighbours
+ * at most one different from 0. Of width 2 they are -1, 0, 1.
+ */
+export function nonAdjacentForm(value: bigint, width = 2): number[] {
   const digits: number[] = [];
   for (let rest = value; rest > 0n; rest >>= 1n) {
-    const digit = (rest & 1n) === 0n ? 0 : 2 - Number(rest & 3n);
+    const digit = (rest & 1n) === 0n ? 0 : Number(BigInt.asIntN(width, rest));
     digits.push(digit);
     rest -= BigInt(digit);
   }
@@ -51,3 +54,18 @@ function blocksOf(digits: readonly number[]): Block[] {
 
 /** The digit that the loop leaves out at its end: +1 when V is then -A, -1 when it is A. */
 export const LAST_DIGIT = nonAdjacentForm(SAKKE_Q)[0];
+
+/** A point met once has few multiples made ready, so its loop adds odd multiples up to 2^(WINDOW-1) - 1. */
+const WINDOW = 5;
+const WINDOWS = nonAdjacentForm(SAKKE_Q, WINDOW);
+/** The odd multiples 1, 3, ... that the digits use, without their signs. */
+export const ODD_MULTIPLES = 1 << (WINDOW - 2);
+/** Entry of a digit in the table of such a point: 1, -1, 3, -3, ... */
+const entryOf = (digit: number): number => Math.abs(digit) - (digit > 0 ? 1 : 0);
+/** Where the loop starts and what it leaves out at its end, as entries: V is then minus that multiple, if A has order q. */
+export const FIRST_ENTRY = entryOf(WINDOWS.at(-1)!);
+export const LAST_ENTRY = entryOf(WINDOWS[0]!);
+/** One number for each doubling: 0, or 1 and the entry that is added after it. */
+export const WINDOW_STEPS: readonly number[] = WINDOWS.slice(0, -1)
+  .map((digit, index) => (digit === 0 || index === 0 ? 0 : 1 + entryOf(digit)))
+  .reverse();

@@ -39,6 +39,11 @@ export function compareBackends(
       check('isInSubgroup', [rsk], (arithmetic) => String(arithmetic.isInSubgroup(rsk)));
       const outside = random.curvePoint();
       check('isInSubgroup', [outside], (arithmetic) => String(arithmetic.isInSubgroup(outside)));
+      check('pair', [outside, zT], (arithmetic) => toHex(arithmetic.pair(outside, zT)));
+      check('pair', [rsk, outside], (arithmetic) => toHex(arithmetic.pair(rsk, outside)));
+      const bad = random.badPoint();
+      check('pair', [bad, zT], (arithmetic) => toHex(arithmetic.pair(bad, zT)));
+      check('pair', [rsk, bad], (arithmetic) => toHex(arithmetic.pair(rsk, bad)));
       check('preparePairing', [outside], (arithmetic) => prepared(arithmetic.preparePairing(outside)));
     }
     const [k, b, r] = [random.scalar(), random.octets(32), random.scalar()];

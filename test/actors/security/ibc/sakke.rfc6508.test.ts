@@ -3,7 +3,7 @@ import type { KmsTable } from '../../../../actors/security/ibc/arithmetic.ts';
 import { availableBackends } from '../../../../actors/security/ibc/backend.ts';
 import { createBigintArithmetic } from '../../../../actors/security/ibc/bigint/index.ts';
 import { IbcError } from '../../../../actors/security/ibc/errors.ts';
-import { concat, fromHex, toHex, toOctets, xor } from '../../../../actors/security/ibc/octets.ts';
+import { concat, fromHex, toHex, toInteger, toOctets, xor } from '../../../../actors/security/ibc/octets.ts';
 import { SAKKE_P, SAKKE_PX, SAKKE_PY, SAKKE_Q } from '../../../../actors/security/ibc/parameters.ts';
 import {
   decapsulate,
@@ -225,11 +225,13 @@ for (const { name, create } of availableBackends()) {
       expect(codeOf(() => encapsulate(arithmetic, kms, new Uint8Array(129), ssv))).to.equal('bad-identity');
     });
 
-    it('only points of order q have a table: others of the curve, and of orders 2 and 4, have none', () => {
+    it('only points of order q have a table: others of the curve, of orders 2, 4 and 2q, have none', () => {
       const random = new SeededRandom('points of other orders');
       const order2 = concat(Uint8Array.of(4), new Uint8Array(256));
-      const others = [order2];
-      while (others.length < 4) {
+      const order4 = pointsOfOrder4();
+      expect(order4).to.have.length(2);
+      const others = [order2, ...order4, plusOrder2(rsk)];
+      while (others.length < 6) {
         const point = random.curvePoint();
         if (!arithmetic.isInSubgroup(point)) others.push(point);
       }
@@ -274,4 +276,34 @@ for (const { name, create } of availableBackends()) {
       expect(codeOf(() => arithmetic.mulBase(new Uint8Array(129)))).to.equal('bad-length');
     });
   });
+}
+
+const modulo = (value: bigint): bigint => ((value % SAKKE_P) + SAKKE_P) % SAKKE_P;
+
+function power(base: bigint, exponent: bigint): bigint {
+  let [result, square] = [1n, base];
+  for (let rest = exponent; rest > 0n; rest >>= 1n) {
+    if ((rest & 1n) === 1n) result = modulo(result * square);
+    square = modulo(square * square);
+  }
+  return result;
+}
+
+const pointOf = (x: bigint, y: bigint): Uint8Array =>
+  concat(Uint8Array.of(4), toOctets(modulo(x), 128), toOctets(modulo(y), 128));
+
+/** The points of E of order 4: the tangent there meets (0, 0), so x^2 = -3; p = 3 modulo 4, so roots are powers. */
+function pointsOfOrder4(): Uint8Array[] {
+  const s = power(modulo(-3n), (SAKKE_P + 1n) / 4n);
+  return [s, modulo(-s)].flatMap((x) => {
+    const y = power(modulo(-6n * x), (SAKKE_P + 1n) / 4n);
+    return modulo(y * y + 6n * x) === 0n ? [pointOf(x, y), pointOf(x, -y)] : [];
+  });
+}
+
+/** A point plus (0, 0): (-3/x, 3y/x^2). */
+function plusOrder2(point: Uint8Array): Uint8Array {
+  const [x, y] = [toInteger(point.subarray(1, 129)), toInteger(point.subarray(129))];
+  const inverse = power(x, SAKKE_P - 2n);
+  return pointOf(-3n * inverse, 3n * y * inverse * inverse);
 }

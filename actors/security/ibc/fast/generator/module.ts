@@ -2,6 +2,7 @@ import { layoutOf } from '../layout.ts';
 import type { Radix } from '../radix.ts';
 import { ModuleBuilder } from './assembler.ts';
 import { emitComb, emitSquare } from './comb.ts';
+import { emitDirect } from './direct.ts';
 import { Field } from './field.ts';
 import { emitInverse } from './inverse.ts';
 import { emitMiller } from './miller.ts';
@@ -17,5 +18,6 @@ export function generateModule(radix: Radix): Uint8Array<ArrayBuffer> {
   const square = emitSquare(field);
   emitComb(field, square);
   emitMiller(field, square);
+  emitDirect(field, square);
   return module.encode(Math.ceil(layout.heap / PAGE));
 }

@@ -6,7 +6,15 @@ import { EDWARDS_C, EDWARDS_S } from '../../../../../actors/security/ibc/fast/ed
 import { FastArithmetic } from '../../../../../actors/security/ibc/fast/index.ts';
 import { BLOCKS_OF_COMB, COLUMNS, DIGITS, layoutOf, TEETH } from '../../../../../actors/security/ibc/fast/layout.ts';
 import { compiledModules } from '../../../../../actors/security/ibc/fast/modules.ts';
-import { BLOCKS, LAST_DIGIT, nonAdjacentForm } from '../../../../../actors/security/ibc/fast/schedule.ts';
+import {
+  BLOCKS,
+  FIRST_ENTRY,
+  LAST_DIGIT,
+  LAST_ENTRY,
+  nonAdjacentForm,
+  ODD_MULTIPLES,
+  WINDOW_STEPS,
+} from '../../../../../actors/security/ibc/fast/schedule.ts';
 import { WebAssembly } from '../../../../../actors/security/ibc/fast/webassembly.ts';
 import { toHex, toInteger, toOctets } from '../../../../../actors/security/ibc/octets.ts';
 import { SAKKE_P, SAKKE_Q } from '../../../../../actors/security/ibc/parameters.ts';
@@ -27,13 +35,29 @@ describe('SAKKE fast path: what the tables are built on', () => {
     expect(BLOCKS.length % 2, 'two blocks are evaluated at once').to.equal(0);
   });
 
-  it('non-adjacent form', () => {
-    for (let value = 1n; value < 200n; value++) {
-      const digits = nonAdjacentForm(value);
-      expect(digits.reduceRight((sum, digit) => 2n * sum + BigInt(digit), 0n)).to.equal(value);
-      expect(digits.every((digit, index) => digit === 0 || (digits[index + 1] ?? 0) === 0)).to.equal(true);
-    }
+  it('the steps of the loop without a table count up to q, but for the entry left out', () => {
+    const digitOf = (entry: number): bigint => BigInt(entry % 2 === 0 ? entry + 1 : -entry);
+    const total = WINDOW_STEPS.reduce(
+      (sum, step) => 2n * sum + (step === 0 ? 0n : digitOf(step - 1)),
+      digitOf(FIRST_ENTRY),
+    );
+    expect(total + digitOf(LAST_ENTRY)).to.equal(SAKKE_Q);
+    expect(Math.max(...WINDOW_STEPS)).to.be.at.most(2 * ODD_MULTIPLES);
   });
+
+  for (const width of [2, 5]) {
+    it(`non-adjacent form of width ${width}`, () => {
+      for (let value = 1n; value < 400n; value++) {
+        const digits = nonAdjacentForm(value, width);
+        expect(digits.reduceRight((sum, digit) => 2n * sum + BigInt(digit), 0n)).to.equal(value);
+        digits.forEach((digit, index) => {
+          if (digit === 0) return;
+          expect(Math.abs(digit)).to.be.below(2 ** (width - 1));
+          expect(digits.slice(index + 1, index + width).every((next) => next === 0)).to.equal(true);
+        });
+      }
+    });
+  }
 
   it('digits of the combs add up to the scalar modulo q, and none is empty', () => {
     const random = new SeededRandom('digits');
@@ -92,6 +116,8 @@ for (const { module, radix } of compiledModules()) {
       expect(toHex(arithmetic.pairPrepared(table, rfc.hex('R_b')))).to.equal(toHex(rfc.hex('g_pow_r')));
       expect(toHex(arithmetic.gPow(rfc.hex('r')))).to.equal(toHex(rfc.hex('g_pow_r')));
       expect(traces(), 'pairPrepared and gPow').to.equal(false);
+      expect(toHex(arithmetic.pair(rfc.hex('K_bT'), rfc.hex('R_b')))).to.equal(toHex(rfc.hex('g_pow_r')));
+      expect(traces(), 'pair').to.equal(false);
       table.dispose();
       table.dispose();
       expect(() => arithmetic.pairPrepared(table, rfc.hex('R_b')))
@@ -116,6 +142,24 @@ for (const { module, radix } of compiledModules()) {
       expect(nonZero()).to.equal(before);
       const size = memory.buffer.byteLength;
       for (let count = 0; count < 3; count++) arithmetic.preparePairing(point).dispose();
+      expect(memory.buffer.byteLength).to.equal(size);
+      arithmetic.dispose();
+    });
+
+    it('a pairing without a table leaves nothing behind, also when it refuses the point', () => {
+      const memories: { buffer: ArrayBuffer }[] = [];
+      const arithmetic = new FastArithmetic(watching(module, memories), radix);
+      const [memory] = memories as [{ buffer: ArrayBuffer }];
+      const nonZero = () => new Uint8Array(memory.buffer).reduce((sum, octet) => sum + (octet === 0 ? 0 : 1), 0);
+      const point = arithmetic.mulBase(Uint8Array.of(7));
+      const order2 = Uint8Array.of(4, ...new Uint8Array(256));
+      const before = nonZero();
+      arithmetic.pair(point, point);
+      expect(nonZero()).to.equal(before);
+      expect(() => arithmetic.pair(order2, point)).to.throw(IbcError);
+      expect(nonZero()).to.equal(before);
+      const size = memory.buffer.byteLength;
+      for (let count = 0; count < 3; count++) arithmetic.pair(point, point);
       expect(memory.buffer.byteLength).to.equal(size);
       arithmetic.dispose();
     });
