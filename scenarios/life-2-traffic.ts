@@ -6,6 +6,8 @@ import { bringUp, withUes } from './steps/bring-up.ts';
 const REKEYS = 20;
 /** Messages of each of the two users in a second; the server sends as many to each. */
 const RATE = 25;
+/** One second's worth. */
+const MOST_OPEN = 50;
 const BETWEEN_REKEYS = 250;
 
 /**
@@ -94,15 +96,28 @@ async function rekeyed(t: StepContext, user: string, ue: string, rekey: number):
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Sends at {@link RATE} until the signal, each message on time whether or not the ones before are answered. @returns how many were sent, all answered 200 */
+/**
+ * Sends at {@link RATE} until the signal, each message on time whether or not the ones before are answered, so long as no more
+ * than {@link MOST_OPEN} are: a machine that cannot keep up slows the flow, and the rate that is shown. @returns how many were
+ * sent, all answered 200
+ */
 async function flow(t: StepContext, ue: string, from: string, to: string, signal: AbortSignal): Promise<number> {
   const answers: Promise<{ status: number }>[] = [];
   const began = performance.now();
+  let open = 0;
   while (!signal.aborted) {
+    if (open >= MOST_OPEN) {
+      await pause(1000 / RATE);
+      continue;
+    }
     const text = `${from} ${answers.length}`;
     const answer = t.actor(ue).do<{ status: number }>('sendMessage', { user: from, to: mcpttId(to), text });
     // Looked at below; a refusal before that must not count as unhandled.
-    answer.catch(() => undefined);
+    open++;
+    const closed = (): void => {
+      open--;
+    };
+    answer.then(closed, closed);
     answers.push(answer);
     await pause(Math.max(0, began + (answers.length * 1000) / RATE - performance.now()));
   }

@@ -1,4 +1,5 @@
 /** Runs scenarios against a world of actors, and tells reporters what happens as it happens. */
+import { setTimeout as pause } from 'node:timers/promises';
 import { AssertionError } from 'chai';
 import type { ActorControl, ActorKind } from '../control/actor.ts';
 import { ControlError } from '../control/actor.ts';
@@ -19,6 +20,9 @@ export interface World {
   /** Brings the actors back to the state that every scenario starts from. */
   reset(): Promise<void>;
 }
+
+/** How often `until` looks again. */
+const PROBE_MS = 10;
 
 /** What a reporter is told; every part is optional. One reporter per file in `sim/report/`. */
 export interface Reporter {
@@ -240,7 +244,7 @@ class Hands implements StepContext {
         const value = await probe();
         if (value !== undefined && value !== false) return value;
         signal.throwIfAborted();
-        await this.#changeOr(10, signal);
+        await pause(PROBE_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
       }
     });
   }
@@ -268,18 +272,6 @@ class Hands implements StepContext {
 
   hold(responsible: ActorKind, clause: string): void {
     this.held = { responsible, clause };
-  }
-
-  /** Resolves on the next record, or after `ms`. */
-  #changeOr(ms: number, signal: AbortSignal): Promise<void> {
-    const either = new AbortController();
-    const timer = setTimeout(() => either.abort(), ms);
-    return this.#trace
-      .next(() => true, AbortSignal.any([signal, either.signal]), this.#trace.records.length)
-      .then(
-        () => clearTimeout(timer),
-        () => clearTimeout(timer),
-      );
   }
 
   async #bounded<T>(what: string, withinMs: number, run: (signal: AbortSignal) => Promise<T>): Promise<T> {

@@ -42,7 +42,7 @@ export interface StepContext {
     filter: RecordFilter,
     options?: { readonly withinMs?: number; readonly span?: 'step' | 'all' },
   ): Promise<MessageRecord>;
-  /** Waits until `probe` gives something other than undefined or false, asking again on each new record and every 10 ms. */
+  /** Waits until `probe` gives something other than undefined or false, asking again every 10 ms. */
   until<T>(
     what: string,
     probe: () => Promise<T | undefined | false> | T | undefined | false,

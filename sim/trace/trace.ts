@@ -23,15 +23,12 @@ export interface Arrow {
   readonly step: string;
 }
 
-interface Noted {
-  readonly record: MessageRecord;
-  readonly step: string;
-}
-
 type Waiter = { matches: (record: MessageRecord) => boolean; resolve: (record: MessageRecord) => void };
 
 export class Trace {
-  readonly #noted: Noted[] = [];
+  readonly #records: MessageRecord[] = [];
+  /** The step during which each record was seen. */
+  readonly #steps: string[] = [];
   readonly #waiters = new Set<Waiter>();
   /** Milliseconds that an actor's clock is ahead of the runner's. */
   readonly #offsets = new Map<string, number>();
@@ -45,7 +42,7 @@ export class Trace {
   }
 
   get records(): readonly MessageRecord[] {
-    return this.#noted.map((n) => n.record);
+    return this.#records;
   }
 
   get offsets(): ReadonlyMap<string, number> {
@@ -62,7 +59,8 @@ export class Trace {
   }
 
   add(record: MessageRecord): void {
-    this.#noted.push({ record, step: this.#step });
+    this.#records.push(record);
+    this.#steps.push(this.#step);
     for (const waiter of this.#waiters) {
       if (!waiter.matches(record)) continue;
       this.#waiters.delete(waiter);
@@ -72,8 +70,8 @@ export class Trace {
 
   /** Resolves with the first record that matches, seen already (from record `since` on) or yet to come. The caller bounds the wait. */
   next(matches: (record: MessageRecord) => boolean, signal: AbortSignal, since = 0): Promise<MessageRecord> {
-    const seen = this.#noted.slice(since).find((n) => matches(n.record));
-    if (seen !== undefined) return Promise.resolve(seen.record);
+    const seen = this.#records.find((record, i) => i >= since && matches(record));
+    if (seen !== undefined) return Promise.resolve(seen);
     return new Promise((resolve, reject) => {
       const waiter: Waiter = { matches, resolve };
       this.#waiters.add(waiter);
@@ -97,7 +95,8 @@ export class Trace {
     const open = new Map<string, MutableArrow>();
     const occurrences = new Map<string, number>();
     const arrows: MutableArrow[] = [];
-    for (const { record, step } of this.#noted) {
+    for (const [i, record] of this.#records.entries()) {
+      const step = this.#steps[i]!;
       const name = this.#nameOf(record);
       const count = `${record.actor}|${record.direction}|${name}`;
       const nth = occurrences.get(count) ?? 0;
