@@ -193,9 +193,13 @@ const isKnown = (at: string): Promise<boolean> =>
   );
 
 async function takesConnections(at: string): Promise<boolean> {
-  const { host, port } = hostPort(at);
+  const { host: name, port } = hostPort(at);
+  // Looked up by itself, and waited for: a look-up of a name that the DNS does not know holds a thread that file access needs
+  // too, and one that is left behind at every look would soon hold them all.
+  const host = await numeric(name).catch(() => undefined);
+  if (host === undefined) return false;
   return new Promise((resolve) => {
-    const socket = createConnection({ host, port, timeout: 1000 });
+    const socket = createConnection({ host: host.replace(/^\[|\]$/g, ''), port, timeout: 1000 });
     const end = (answer: boolean): void => {
       socket.destroy();
       resolve(answer);
