@@ -33,9 +33,6 @@ const seconds = Number(values.seconds);
 const connections = Number(values.connections);
 const folder = mkdtempSync(join(tmpdir(), 'bench-engine-'));
 
-/** Finished transactions live for 32 s: in a small young generation each is copied twice before it is left alone. */
-const YOUNG_GENERATION = '--max-semi-space-size=64';
-
 /** SIPp's own socket buffer, octets: with its default it drops answers whenever it has to wait for a core. */
 const SIPP_BUFFER = '8388608';
 
@@ -55,9 +52,7 @@ class Part {
   }
 
   static async start<T>(name: string, input: object): Promise<{ part: Part; ready: T }> {
-    const child = fork(fileURLToPath(new URL(`engine/${name}.ts`, import.meta.url)), [JSON.stringify(input)], {
-      execArgv: [...process.execArgv, YOUNG_GENERATION],
-    });
+    const child = fork(fileURLToPath(new URL(`engine/${name}.ts`, import.meta.url)), [JSON.stringify(input)]);
     const [ready] = (await Promise.race([
       once(child, 'message'),
       once(child, 'exit').then(() => Promise.reject(new Error(`${name} did not start`))),
