@@ -12,8 +12,8 @@ COPY fixtures ./fixtures
 RUN npm run build && npm prune --omit=dev --ignore-scripts --no-audit --no-fund && rm -rf node_modules/@libsql/*-musl dist/.tsbuildinfo && find node_modules -type d -empty -delete
 
 FROM node:20-bookworm-slim
-# A name server that is away holds a question, and with it the end of a process, for long.
-ENV NODE_ENV=production MCPTT_TESTBED_FOLDER=/testbed RES_OPTIONS="timeout:1 attempts:2"
+# A name server that is away holds a question, and with it the end of a process, for long; names of actors have no domain to be searched in.
+ENV NODE_ENV=production MCPTT_TESTBED_FOLDER=/testbed RES_OPTIONS="timeout:1 attempts:2 ndots:0"
 WORKDIR /app
 COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules ./node_modules

@@ -2,9 +2,9 @@
  * Addresses of host names for the SIP engine, which asks no DNS of its own (it would wait in the middle of a message). Kept
  * fresh, because a container that starts again has another address.
  */
-import { Resolver } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
+import { quickestAddress } from './name-service.ts';
 import { numeric } from './topology.ts';
 
 /** How old an address may be, milliseconds. */
@@ -14,8 +14,6 @@ export class HostTable {
   /** Name in lower case → numeric address; changes as the DNS does. A name that is not known now keeps its last address. */
   readonly addresses: Record<string, string> = {};
   readonly #names: readonly string[];
-  /** Unlike the system's look-up, which blocks a thread while a DNS server is away, its questions can be taken back. */
-  readonly #resolver = new Resolver({ timeout: REFRESH_MS, tries: 1 });
   readonly #closed = new AbortController();
   #refreshing: Promise<void> | undefined;
 
@@ -30,7 +28,6 @@ export class HostTable {
 
   async close(): Promise<void> {
     this.#closed.abort();
-    this.#resolver.cancel();
     await this.#refreshing;
   }
 
@@ -44,8 +41,7 @@ export class HostTable {
 
   async #look(name: string): Promise<void> {
     try {
-      const [address] = await this.#resolver.resolve4(name);
-      if (address !== undefined) this.addresses[name] = address;
+      this.addresses[name] = await quickestAddress(name);
     } catch {
       // Away for now, or known to this machine alone (a hosts file): what was known stays.
       if (!this.#closed.signal.aborted && this.addresses[name] === undefined)

@@ -81,6 +81,11 @@ verdict() { node -p "JSON.parse(require('fs').readFileSync('$1')).verdict" 2>/de
 expected_code() { case $(verdict "$1") in pass) echo 0 ;; fail) echo 1 ;; *) echo 3 ;; esac; }
 check "the exit code, $status, is the verdict's, $(verdict "$out/report.json")" [ $status = "$(expected_code "$out/report.json")" ]
 check 'all pass' [ "$(verdict "$out/report.json")" = pass ]
+why() { # why REPORT: what its failed steps say
+  node -e 'for (const s of JSON.parse(require("fs").readFileSync(process.argv[1])).scenarios)
+    for (const { number, failure } of s.steps) if (failure) console.log(`${s.id}, step ${number}: ${failure.message}`)' "$1" 2>/dev/null || true
+}
+why "$out/report.json"
 
 say 'what the actors are, seen from inside'
 healthy() { until_true 30 quietly podman healthcheck run "$(name "$1")" || { podman exec "$(name "$1")" node dist/sim/cli/main.js health "$1" --here; return 1; }; }
@@ -123,6 +128,8 @@ controls=${controls%,}
 say 'an actor dies in the middle of the figure'
 check 'the MCPTT server, between step 3b and step 4: pass' restart_in_figure mcptt-as 4
 check 'the KMS, between step 3a and step 3b: pass' restart_in_figure kms 3b
+take
+for report in "$out"/restart-*.json; do why "$report"; done
 grep -hE '^── |^✔|^✘' "$out"/restart-*.log || true
 
 say 'SIGTERM'

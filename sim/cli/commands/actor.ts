@@ -35,6 +35,8 @@ export function actorCommand(): Command {
       const { hostActor } = await import('../hosted-actor.ts');
       const { untilToldToStop } = await import('../until-told.ts');
       const { jsonLog } = await import('../log.ts');
+      const { askEveryNameServer } = await import('../name-service.ts');
+      askEveryNameServer();
       const log = jsonLog(name, options.logLevel);
       const { folder, fixtures } = options;
       const hosted = await hostActor({

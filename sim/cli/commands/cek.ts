@@ -59,6 +59,7 @@ export function cekCommand(): Command {
 async function atKms(folder: string, verb: string, args: JsonObject): Promise<JsonObject> {
   const { loadTls, loadTopology } = await import('../topology.ts');
   const { RemoteControl } = await import('../../control/remote.ts');
+  (await import('../name-service.ts')).askEveryNameServer();
   const kms = Object.entries(loadTopology(folder).actors).find(([, actor]) => actor.kind === 'kms');
   if (kms === undefined) throw new UsageError(`${folder} has no KMS`);
   const control = new RemoteControl({

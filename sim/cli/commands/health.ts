@@ -8,6 +8,7 @@ export function healthCommand(): Command {
     .option('--here', 'it runs on this machine (a health check from inside its container)')
     .action(async (name: string, options: { folder: string; here?: true }) => {
       const { askHealth } = await import('../health.ts');
+      (await import('../name-service.ts')).askEveryNameServer();
       const { ok, text } = await askHealth(options.folder, name, options.here === true);
       process.stdout.write(`${text}\n`);
       process.exitCode = ok ? 0 : 3;

@@ -114,6 +114,7 @@ async function run(ids: readonly string[], options: RunOptions): Promise<number>
   const list = (await chosen(ids)).map((scenario) => pausedBefore(options.pauseBefore, scenario));
   const reporter = reporters(options, list.length);
   const { openWorld } = await import('../world.ts');
+  if (options.folder !== undefined) (await import('../name-service.ts')).askEveryNameServer();
   const world = await openWorld({
     actors: [...new Set(list.flatMap((s) => s.actors))],
     reveal: options.reveal === true,

@@ -1,0 +1,84 @@
+/**
+ * Host names, asked of every name server at once. A container has one name server for each of its networks, and one of them may
+ * stay silent (podman's do when many containers start together); the system's look-up asks them in turn, waits seconds for each,
+ * and keeps one of few threads meanwhile, so that a single silent server would hold up every connection of an actor.
+ */
+import dns, { type LookupAddress, type LookupAllOptions, type LookupOneOptions, type LookupOptions } from 'node:dns';
+import { syncBuiltinESMExports } from 'node:module';
+import { isIP } from 'node:net';
+
+/** Longest that a name server is waited for, milliseconds. */
+const ANSWER_MS = 500;
+
+/**
+ * @param host a name without search domain
+ * @param servers `address` or `address:port` each; by default those of this machine
+ * @returns the IPv4 address that the quickest server with an answer gives
+ * @throws AggregateError when no server gives one within half a second
+ */
+export async function quickestAddress(host: string, servers: readonly string[] = dns.getServers()): Promise<string> {
+  const resolvers = servers.map((server) => {
+    const resolver = new dns.promises.Resolver({ timeout: ANSWER_MS, tries: 1 });
+    resolver.setServers([server]);
+    return resolver;
+  });
+  try {
+    return await Promise.any(
+      resolvers.map(async (resolver) => {
+        const [address] = await resolver.resolve4(host);
+        if (address === undefined) throw new Error(`${host} has no IPv4 address`);
+        return address;
+      }),
+    );
+  } finally {
+    for (const resolver of resolvers) resolver.cancel();
+  }
+}
+
+type Done = (error: NodeJS.ErrnoException | null, address: string | LookupAddress[], family?: number) => void;
+
+/**
+ * Makes every connection of this process look names up by {@link quickestAddress}, and by the system only what that does not know
+ * (a hosts file, a search domain, IPv6). For a process that is one actor, or the runner, among other machines: the change is the
+ * whole process's, because the libraries that connect take no look-up function.
+ *
+ * @returns what takes the change back
+ */
+export function askEveryNameServer(): () => void {
+  const { lookup, promises } = dns;
+  const system = promises.lookup;
+  const look = async (host: string, options: LookupOptions): Promise<LookupAddress[]> => {
+    const bySystem = (): Promise<LookupAddress[]> => system(host, { ...options, all: true });
+    if (isIP(host) !== 0 || host === 'localhost' || options.family === 6 || options.family === 'IPv6')
+      return bySystem();
+    try {
+      return [{ address: await quickestAddress(host), family: 4 }];
+    } catch {
+      return bySystem();
+    }
+  };
+  const withCallback = (host: string, given: LookupOptions | number | Done, callback?: Done): void => {
+    const done = typeof given === 'function' ? given : callback!;
+    const options = typeof given === 'object' ? given : typeof given === 'number' ? { family: given } : {};
+    look(host, options).then(
+      (found) => (options.all === true ? done(null, found) : done(null, found[0]!.address, found[0]!.family)),
+      (cause: NodeJS.ErrnoException) => done(cause, '', 0),
+    );
+  };
+  const withPromise = async (
+    host: string,
+    given: LookupOneOptions | LookupAllOptions | number = {},
+  ): Promise<unknown> => {
+    const options = typeof given === 'number' ? { family: given } : given;
+    const found = await look(host, options);
+    return options.all === true ? found : found[0];
+  };
+  dns.lookup = Object.assign(withCallback as typeof lookup, { __promisify__: lookup.__promisify__ });
+  promises.lookup = withPromise as typeof system;
+  syncBuiltinESMExports();
+  return () => {
+    dns.lookup = lookup;
+    promises.lookup = system;
+    syncBuiltinESMExports();
+  };
+}
