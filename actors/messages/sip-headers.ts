@@ -84,7 +84,8 @@ export function splitValues(value: string): string[] {
 const addressLength = (value: string): number =>
   (/^(?:[^"<]|"(?:[^"\\]|\\.)*")*<[^>]*>/.exec(value)?.[0] ?? value.split(';', 1)[0]!).length;
 
-const PARAMETER = /;\s*([^\s=;]+)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|([^;]*)))?/y;
+/** White space may stand before the semicolon too (SEMI, RFC 3261 25.1): a folded header field has it there. */
+const PARAMETER = /\s*;\s*([^\s=;]+)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|([^;]*)))?/y;
 
 /** Header parameters outside the angle brackets, each as it stands there, semicolon included. */
 function* parametersOf(value: string): Generator<{ name: string; value: string; text: string }> {

@@ -122,6 +122,7 @@ class SipCore implements Actor {
       minExpires,
       maxExpires,
       subscriberOf,
+      subscriberWith: (impu) => this.#byImpu.get(identityKey(impu)),
       authenticator: new Authenticator({ auc: this.#auc, realm: homeDomain, clock, challengeMs }),
       store: this.#store,
       clock,

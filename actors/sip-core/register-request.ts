@@ -10,18 +10,23 @@ export type FlowName = string;
 export const flowOf = (request: SipRequest): FlowName =>
   `${request.protocol}/${request.source_address}:${request.source_port}`;
 
+export interface RegisterContact {
+  /** Whole Contact value, or `*`. */
+  readonly value: string;
+  /** Contact URI, or `*`. */
+  readonly uri: string;
+}
+
 export interface RegisterRequest {
   /** URI in To: the IMPU to be registered. */
   readonly impu: string;
-  /** Whole Contact value, or `*`. */
-  readonly contact: string;
-  /** Contact URI, or `*`. */
-  readonly contactUri: string;
+  /** What is to be bound; undefined when the UE only asks what is (RFC 3261 10.2.3). */
+  readonly contact: RegisterContact | undefined;
   /** Seconds asked for; undefined when the UE names none. */
   readonly expires: number | undefined;
   readonly callId: string;
   readonly cseq: number;
-  /** Parameters of the Authorization header field. */
+  /** Parameters of the Authorization header field; of one that is missing, empty nonce and response. */
   readonly credentials: ReadonlyMap<string, string>;
   readonly flow: FlowName;
   /** `host:port` that it arrived at. */
@@ -61,16 +66,48 @@ export function readRegister(request: SipRequest): RegisterRequest {
   const header = request.get('expires');
   const headerExpires = header === undefined ? undefined : seconds(header);
 
-  const contacts = splitValues(request.get('contact') ?? '');
-  const [contact] = contacts;
-  if (contacts.length !== 1 || contact === undefined) throw new BadRegister('Exactly one Contact is needed');
-  // RFC 3261 10.2.2: the wildcard removes everything, so it may do nothing else.
-  if (contact === '*' && headerExpires !== 0) throw new BadRegister('Contact * needs Expires: 0');
-  const contactUri = contact === '*' ? '*' : uriOf(contact);
-  if (contact !== '*' && !/^sips?:\S+$/i.test(contactUri)) throw new BadRegister('Bad Contact');
-  const contactExpires = parameterOf(contact, 'expires');
+  const contact = contactOf(request, headerExpires);
+  const contactExpires = contact && parameterOf(contact.value, 'expires');
+  const credentials = credentialsOf(request);
+  return {
+    impu,
+    contact,
+    expires: contactExpires === undefined ? headerExpires : seconds(contactExpires),
+    callId: request.get('call-id') ?? '',
+    cseq: Number(cseq),
+    credentials,
+    flow: flowOf(request),
+    receivedOn: request.receivedOn ?? '',
+    accessNetworkInfo: request.get('p-access-network-info'),
+    raw: request.raw,
+  };
+}
 
-  const credentials = parseDigest(request.get('authorization') ?? '');
+function contactOf(request: SipRequest, headerExpires: number | undefined): RegisterContact | undefined {
+  const contacts = splitValues(request.get('contact') ?? '');
+  const [value] = contacts;
+  if (contacts.length > 1) throw new BadRegister('One Contact at most can be registered');
+  if (value === undefined) return undefined;
+  if (value === '*') {
+    // RFC 3261 10.2.2: the wildcard removes everything, so it may do nothing else.
+    if (headerExpires !== 0) throw new BadRegister('Contact * needs Expires: 0');
+    return { value, uri: value };
+  }
+  const uri = uriOf(value);
+  if (!/^sips?:\S+$/i.test(uri)) throw new BadRegister('Bad Contact');
+  return { value, uri };
+}
+
+/** TS 24.229 5.4.1.2.1: a UE may leave the header field out of the REGISTER that has not been challenged. */
+const NO_CREDENTIALS: ReadonlyMap<string, string> = new Map([
+  ['nonce', ''],
+  ['response', ''],
+]);
+
+function credentialsOf(request: SipRequest): ReadonlyMap<string, string> {
+  const authorization = request.get('authorization');
+  if (authorization === undefined) return NO_CREDENTIALS;
+  const credentials = parseDigest(authorization);
   for (const name of ['username', 'realm', 'uri', 'nonce', 'response']) {
     if (credentials?.has(name) !== true) throw new BadRegister(`Authorization lacks ${name}`);
   }
@@ -78,20 +115,7 @@ export function readRegister(request: SipRequest): RegisterRequest {
   if (identityKey(credentials!.get('uri')!) !== identityKey(request.uri)) {
     throw new BadRegister('Authorization uri is not the Request-URI');
   }
-
-  return {
-    impu,
-    contact,
-    contactUri,
-    expires: contactExpires === undefined ? headerExpires : seconds(contactExpires),
-    callId: request.get('call-id') ?? '',
-    cseq: Number(cseq),
-    credentials: credentials!,
-    flow: flowOf(request),
-    receivedOn: request.receivedOn ?? '',
-    accessNetworkInfo: request.get('p-access-network-info'),
-    raw: request.raw,
-  };
+  return credentials!;
 }
 
 /** The REGISTER without its Authorization header fields, as it may be shown to an application server (TS 24.229 5.4.1.7). */

@@ -24,7 +24,7 @@ import { newChargingVector } from './charging.ts';
 import { SipCoreError } from './config.ts';
 import type { Answer, Incoming, SipMessage } from './drachtio.ts';
 import { KeyedQueue } from './queue.ts';
-import { BadRegister, type RegisterRequest, readRegister } from './register-request.ts';
+import { BadRegister, type RegisterContact, type RegisterRequest, readRegister } from './register-request.ts';
 import type { Registration, RegistrationStore } from './registrations.ts';
 
 /** A registration has begun, goes on or has ended: what application servers are told. */
@@ -44,6 +44,8 @@ export interface RegistrarOptions {
   readonly minExpires: number;
   readonly maxExpires: number;
   readonly subscriberOf: (impi: string) => Subscriber | undefined;
+  /** The subscriber that has this IMPU. */
+  readonly subscriberWith: (impu: string) => Subscriber | undefined;
   readonly authenticator: Authenticator;
   readonly store: RegistrationStore;
   readonly clock: Clock;
@@ -54,6 +56,8 @@ export interface RegistrarOptions {
 /** Members of the implicit set that the subscriber may use (TS 23.228 5.2.1). */
 const usableImpus = ({ impus, barredImpus = [] }: Subscriber): readonly string[] =>
   impus.filter((impu) => !barredImpus.some((barred) => sameIdentity(barred, impu)));
+
+const associated = (impus: readonly string[]): string => impus.map((impu) => `<${impu}>`).join(', ');
 
 export class Registrar {
   readonly #options: RegistrarOptions;
@@ -66,7 +70,7 @@ export class Registrar {
 
   /** Deals with a REGISTER. */
   async handle(incoming: Incoming): Promise<void> {
-    const { homeDomain, subscriberOf, authenticator, log } = this.#options;
+    const { homeDomain, subscriberOf, subscriberWith, authenticator, log } = this.#options;
     let register: RegisterRequest;
     try {
       register = readRegister(incoming.request);
@@ -84,16 +88,19 @@ export class Registrar {
     }
     const unknown = unknownExtensions(incoming.request.get('require'));
     if (unknown !== '') return refuse({ status: 420, headers: { Unsupported: unknown } }, `extension ${unknown}`);
-    const impi = register.credentials.get('username')!;
-    const subscriber = subscriberOf(impi);
+    // TS 24.229 5.4.1.2.1: without credentials the IMPU says whom to challenge.
+    const username = register.credentials.get('username');
+    const subscriber = username === undefined ? subscriberWith(register.impu) : subscriberOf(username);
     if (subscriber === undefined) return refuse({ status: 403 }, 'unknown IMPI');
+    const { impi } = subscriber;
     const impus = usableImpus(subscriber);
     if (!impus.some((impu) => sameIdentity(impu, register.impu))) {
       return refuse({ status: 403 }, 'the IMPU is not in the implicit registration set, or barred');
     }
     const { minExpires, maxExpires } = this.#options;
-    const expires = register.contact === '*' ? 0 : (register.expires ?? maxExpires);
-    if (expires > 0 && expires < minExpires) {
+    const { contact } = register;
+    const expires = contact?.value === '*' ? 0 : (register.expires ?? maxExpires);
+    if (contact !== undefined && expires > 0 && expires < minExpires) {
       return refuse({ status: 423, headers: { 'Min-Expires': String(minExpires) } }, 'too short');
     }
     const judgement = await authenticator.judge(impi, register);
@@ -101,11 +108,12 @@ export class Registrar {
       return refuse({ status: 401, headers: { 'WWW-Authenticate': judgement.wwwAuthenticate } }, judgement.why);
     }
     if (judgement.verdict === 'forbidden') return refuse({ status: 403 }, judgement.why);
-    await this.#queue.run(impi, () =>
-      expires === 0
-        ? this.#deregister(incoming, impi, register)
-        : this.#register(incoming, impi, impus, register, Math.min(expires, maxExpires)),
-    );
+    await this.#queue.run(impi, () => {
+      if (contact === undefined) return this.#tellBindings(incoming, impi, impus);
+      return expires === 0
+        ? this.#deregister(incoming, impi, register, contact)
+        : this.#register(incoming, impi, impus, register, contact, Math.min(expires, maxExpires));
+    });
   }
 
   /**
@@ -145,6 +153,7 @@ export class Registrar {
     impi: string,
     impus: readonly string[],
     register: RegisterRequest,
+    asked: RegisterContact,
     expires: number,
   ): Promise<void> {
     const { store, clock, homeDomain, onChange } = this.#options;
@@ -155,16 +164,16 @@ export class Registrar {
     }
     // TS 24.229 5.4.1.2.2: without the outbound extension a new contact address takes the place of the old one, whose
     // SIP session is over.
-    const replaces = current !== undefined && current.contactUri !== register.contactUri;
+    const replaces = current !== undefined && current.contactUri !== asked.uri;
     if (replaces) onChange({ type: 'DE_REGISTRATION', registration: current, expires: 0 });
 
-    const contact = withoutParameter(register.contact, 'expires');
+    const contact = withoutParameter(asked.value, 'expires');
     const registration: Registration = {
       impi,
       impu: register.impu,
       impus,
       contact,
-      contactUri: register.contactUri,
+      contactUri: asked.uri,
       flow: register.flow,
       callId: register.callId,
       cseq: register.cseq,
@@ -176,7 +185,7 @@ export class Registrar {
     this.#expireAt(registration);
     const sent = await this.#accept(incoming, {
       Contact: `${contact};expires=${expires}`,
-      'P-Associated-URI': impus.map((impu) => `<${impu}>`).join(', '),
+      'P-Associated-URI': associated(impus),
       'Service-Route': `<sip:orig@${register.receivedOn};lr>`,
       Path: `<sip:term@${register.receivedOn};lr>`,
     });
@@ -189,8 +198,13 @@ export class Registrar {
     });
   }
 
-  async #deregister(incoming: Incoming, impi: string, register: RegisterRequest): Promise<void> {
-    const { store, clock, onChange } = this.#options;
+  async #deregister(
+    incoming: Incoming,
+    impi: string,
+    register: RegisterRequest,
+    asked: RegisterContact,
+  ): Promise<void> {
+    const { store, onChange } = this.#options;
     const current = await store.byImpi(impi);
     if (current === undefined) {
       await this.#accept(incoming, {});
@@ -200,9 +214,8 @@ export class Registrar {
       await incoming.answer({ status: 500, reason: 'CSeq out of order' });
       return;
     }
-    if (register.contact !== '*' && register.contactUri !== current.contactUri) {
-      const left = Math.max(0, Math.ceil((current.expiresAt - clock.now()) / 1000));
-      await this.#accept(incoming, { Contact: `${current.contact};expires=${left}` });
+    if (asked.value !== '*' && asked.uri !== current.contactUri) {
+      await this.#accept(incoming, this.#contactOf(current));
       return;
     }
     const registration = await this.#remove(impi);
@@ -215,6 +228,19 @@ export class Registrar {
       request: register.raw,
       ...(sent === undefined ? {} : { response: sent.raw }),
     });
+  }
+
+  /** A REGISTER that binds nothing asks what is bound (RFC 3261 10.2.3, 10.3 step 8). */
+  async #tellBindings(incoming: Incoming, impi: string, impus: readonly string[]): Promise<void> {
+    const current = await this.#options.store.byImpi(impi);
+    if (current === undefined) await this.#accept(incoming, {});
+    else await this.#accept(incoming, { ...this.#contactOf(current), 'P-Associated-URI': associated(impus) });
+  }
+
+  /** The binding as a 200 shows it, with the seconds that are left of it. */
+  #contactOf({ contact, expiresAt }: Registration): { Contact: string } {
+    const left = Math.max(0, Math.ceil((expiresAt - this.#options.clock.now()) / 1000));
+    return { Contact: `${contact};expires=${left}` };
   }
 
   /** The store has changed already, so a UE that is gone before its 200 changes nothing about what follows. */

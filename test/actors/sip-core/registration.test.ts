@@ -59,6 +59,40 @@ describe('TS 24.229 5.4.1 and TS 33.203: registration at the SIP core (step 1)',
       expect(three.header('Contact')).to.match(/;expires=600000$/);
     });
 
+    it('white space and folding before a parameter of the Contact change nothing (RFC 3261 25.1, 7.3.1)', async () => {
+      const ue = await bench.ue();
+      const ok = await ue.register({ contact: `<${ue.session}> ; expires = 300\r\n ;+g.3gpp.mcptt`, expires: 900 });
+      expect(ok.header('Contact')).to.equal(`<${ue.session}>;+g.3gpp.mcptt;expires=300`);
+    });
+
+    it('a first REGISTER without Authorization is challenged by its IMPU (TS 24.229 5.4.1.2.1)', async () => {
+      const ue = await bench.ue();
+      const unauthorized = await ue.exchange({ authorization: '' });
+      expect(unauthorized.status).to.equal(401);
+      expect((await ue.exchange({ authorization: ue.rightAnswer(unauthorized) })).status).to.equal(200);
+      expect((await ue.exchange({ authorization: '' })).status, 'and a later one too').to.equal(401);
+      expect((await ue.exchange({ authorization: '', to: `<sip:nobody@${DOMAIN}>` })).status).to.equal(403);
+    });
+
+    it('a REGISTER without Contact asks what is bound, and binds nothing (RFC 3261 10.2.3)', async () => {
+      const ue = await bench.ue();
+      const none = await ue.register({ contact: '', expires: '' });
+      expect([none.status, none.header('Contact')]).to.deep.equal([200, undefined]);
+      expect(await registration()).to.deep.equal({ registered: false });
+      await ue.register({ expires: 600 });
+      expect((await ue.exchange({ contact: '' })).status, 'only for who can answer a challenge').to.equal(401);
+      for (const expires of ['', 0, 1] as const) {
+        const bound = await ue.register({ contact: '', expires });
+        expect(bound.status).to.equal(200);
+        const { groups } = /^<(?<uri>[^>]*)>;\+g\.3gpp\.mcptt;expires=(?<left>\d+)$/.exec(bound.header('Contact')!)!;
+        expect(groups!.uri).to.equal(ue.session);
+        expect(Number(groups!.left)).to.be.within(590, 600);
+        expect(bound.header('P-Associated-URI')).to.equal(`<${IMPU}>, <${TEL}>`);
+      }
+      expect(await registration()).to.include({ registered: true, contactUri: ue.session });
+      expect(bench.server.seen.filter(({ startLine }) => startLine.startsWith('REGISTER'))).to.have.length(1);
+    });
+
     it('a refresh that replays its credentials is challenged again, then accepted', async () => {
       const ue = await bench.ue();
       const unauthorized = await ue.exchange();
@@ -207,11 +241,9 @@ describe('TS 24.229 5.4.1 and TS 33.203: registration at the SIP core (step 1)',
       const ue = await bench.ue();
       const cases: [RegExp, Parameters<typeof ue.exchange>[0]][] = [
         [/To/, { to: '<mailto:nobody@example.com>' }],
-        [/Contact/, { contact: '' }],
         [/Contact/, { contact: [`<${ue.session}>`, '<sip:other@127.0.0.1>'] }],
         [/Expires/, { expires: 'soon' }],
         [/Expires/, { contact: `<${ue.session}>;expires=never` }],
-        [/Authorization/, { authorization: '' }],
         [/Authorization/, { authorization: 'Basic QQ==' }],
         [/username/, { authorization: ue.credentials({ username: undefined }) }],
         [/response/, { authorization: ue.credentials({ response: undefined }) }],
