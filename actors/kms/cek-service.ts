@@ -121,9 +121,13 @@ export class CekService {
     });
   }
 
-  /** New CEKs for those that match and are active. @returns the Key IDs that are to be superseded */
+  /**
+   * New CEKs for those that match and are active; none where policy requires no protection.
+   * @returns the Key IDs that are to be superseded
+   */
   async rotate(filter: CekFilter, by: string): Promise<string[]> {
     const rotated: string[] = [];
+    if (!this.#parts.policy().protectionRequired) return rotated;
     for (const found of await this.#parts.store.ceks({ ...filter, states: ['active'] })) {
       await this.#locks.run(slotName(found), async () => {
         const current = await this.#serving(found);
@@ -292,8 +296,10 @@ export class CekService {
 
   /** Rule 3 of policy.ts; rules 1 and 2 are that it is not asked otherwise. */
   #renewalDue(current: CekRecord, holdsCurrent: boolean): boolean {
-    if (!holdsCurrent || current.state === 'pending-ack') return false;
-    const { renewAfter, renewAfterMessages, rotateAfterMessages } = this.#parts.policy().cek;
+    const { protectionRequired, cek } = this.#parts.policy();
+    const { renewAfter, renewAfterMessages, rotateAfterMessages } = cek;
+    // POL-1: without protection no CEK is made; one from before serves on until it ends.
+    if (!protectionRequired || !holdsCurrent || current.state === 'pending-ack') return false;
     const age = this.#parts.clock.now() - current.notBefore;
     return age >= renewAfter || current.messages >= Math.min(renewAfterMessages, rotateAfterMessages);
   }
@@ -375,7 +381,8 @@ export class CekService {
     await store.prune({ time: now - EVENTS_KEPT });
     const due = await store.nextDue();
     if (due.notAfter !== undefined) this.#dueBy(due.notAfter);
-    if (due.activeSince !== undefined) this.#dueBy(due.activeSince + policy().cek.rotateAfter);
+    if (due.activeSince !== undefined && policy().protectionRequired)
+      this.#dueBy(due.activeSince + policy().cek.rotateAfter);
   }
 
   #audit(event: Parameters<Audit['write']>[0], record: CekRecord, more: Record<string, string> = {}): void {

@@ -11,7 +11,7 @@
  * Either way both ends are told the same.
  */
 export interface KmsPolicy {
-  /** POL-1. False: requests are answered with key sets and without a CEK, and nothing is pushed. */
+  /** POL-1. False: requests are answered with key sets and without a CEK, and none is made or pushed; those from before end as they would have. */
   readonly protectionRequired: boolean;
   /** MCPTT IDs that may have key material; undefined = everybody who is authorized by a token. */
   readonly allowedMcpttIds?: readonly string[];

@@ -326,3 +326,35 @@ describe('policy', () => {
     expect(() => changePolicy(DEFAULT_POLICY, { cek: { lifetime: 10, overlap: 10 } })).to.throw();
   });
 });
+
+describe('POL-1: protection is switched off while CEKs live', () => {
+  it('makes no other: not by age, not for the operator, not for who asks; the one there is serves on and ends in time', async () => {
+    const { service, store, acknowledge, pass, get, stateOf, setPolicy, close } = setUp({
+      policy: { cek: { lifetime: 3 * HOUR, rotateAfter: HOUR, renewAfter: 0 } },
+    });
+    const record = await get();
+    await acknowledge();
+    setPolicy({ protectionRequired: false });
+    await pass(2 * HOUR);
+    expect(await service.rotate({ userUri: ALICE }, 'operator')).to.deep.equal([]);
+    const { decision, record: answer } = await service.update({ asker: USER, sipSession: SESSION, clientId: CLIENT });
+    expect({ decision, keyId: answer.keyId }).to.deep.equal({ decision: 'same', keyId: record.keyId });
+    expect(await service.obtain({ ...SLOT, sipSession: 'sip:another@ue' })).to.equal(undefined);
+    expect(await store.ceks({})).to.have.length(1);
+    await pass(HOUR + 1);
+    expect(await stateOf(record.keyId)).to.equal('ended');
+    await close();
+  });
+
+  it('and rotates by age again once it is switched on', async () => {
+    const { service, acknowledge, pass, get, setPolicy, close } = setUp({ policy: { cek: { rotateAfter: HOUR } } });
+    const record = await get();
+    await acknowledge();
+    setPolicy({ protectionRequired: false });
+    await pass(2 * HOUR);
+    setPolicy({ protectionRequired: true });
+    await pass(0);
+    expect((await service.list()).map(({ supersedes }) => supersedes)).to.deep.equal([undefined, record.keyId]);
+    await close();
+  });
+});
