@@ -36,9 +36,12 @@ export const SERVICE_SCOPE = '3gpp:mc:ptt_service';
 export const KEY_MANAGEMENT_SCOPE = '3gpp:mc:ptt_key_management_service';
 export const ALL_SCOPES: readonly string[] = ['openid', SERVICE_SCOPE, KEY_MANAGEMENT_SCOPE];
 
+/** The resource of the token that a client gets which names none. */
+export const SERVER_RESOURCE = 'urn:3gpp:mcptt:server';
+
 /** Resources (RFC 8707) and the scopes that a token for each may have. */
 export const RESOURCES: Readonly<Record<string, readonly string[]>> = {
-  'urn:3gpp:mcptt:server': ['openid', SERVICE_SCOPE],
+  [SERVER_RESOURCE]: ['openid', SERVICE_SCOPE],
   'urn:3gpp:mcptt:kms': ['openid', SERVICE_SCOPE, KEY_MANAGEMENT_SCOPE],
 };
 

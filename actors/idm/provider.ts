@@ -5,7 +5,7 @@ import { base as basePolicy } from 'oidc-provider/lib/helpers/interaction_policy
 import { Provider as OidcProvider } from 'oidc-provider/lib/provider.js';
 import type { Clock } from '../../sim/engine/clock.ts';
 import { adapterFactory } from './adapter.ts';
-import { ACR_PASSWORD, ALL_SCOPES, RESOURCES } from './config.ts';
+import { ACR_PASSWORD, ALL_SCOPES, RESOURCES, SERVER_RESOURCE } from './config.ts';
 import { errorPage } from './pages.ts';
 import type { SessionStore } from './session-store.ts';
 import type { UserDirectory } from './users.ts';
@@ -39,7 +39,11 @@ export function createProvider(options: ProviderOptions): Provider {
   const configuration: Configuration = {
     adapter: adapterFactory(store),
     jwks: { keys: [...signing] },
-    cookies: { keys: [cookieSecret], long: { signed: true }, short: { signed: true } },
+    // OpenID Connect Core 3.1.2.1: GET and POST; the provider wants cookies that go with a POST from elsewhere for it.
+    enableHttpPostMethods: true,
+    cookies: { keys: [cookieSecret], long: { signed: true, sameSite: 'none' }, short: { signed: true } },
+    // RFC 6749 4.1.3, TS 33.180 B.2.1: what stood in the authorization request stands in the token request too.
+    allowOmittingSingleRegisteredRedirectUri: false,
     clients: [
       {
         client_id: clientId,
@@ -82,7 +86,7 @@ export function createProvider(options: ProviderOptions): Provider {
       revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
       resourceIndicators: {
         enabled: true,
-        defaultResource: (_ctx, _client, oneOf) => oneOf ?? [],
+        defaultResource,
         getResourceServerInfo: (_ctx, resource) => {
           const scopes = RESOURCES[resource];
           if (scopes === undefined) throw new InvalidTarget();
@@ -123,6 +127,20 @@ export function createProvider(options: ProviderOptions): Provider {
     },
   };
   return new OidcProvider(issuer, configuration);
+}
+
+/**
+ * A client that names no resource asks for both; its token is then the MCPTT server's, and it names the KMS when it wants that
+ * one. Several at the token endpoint are refused (one token, one audience).
+ */
+function defaultResource(
+  ctx: KoaContextWithOIDC,
+  _client: unknown,
+  oneOf?: readonly string[],
+): string | readonly string[] {
+  if (oneOf === undefined) return Object.keys(RESOURCES);
+  const named = ctx.oidc.body?.resource !== undefined;
+  return !named && oneOf.includes(SERVER_RESOURCE) ? SERVER_RESOURCE : oneOf;
 }
 
 /** The grant of this login: what was asked for, as far as the user may have it. */

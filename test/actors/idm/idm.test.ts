@@ -4,12 +4,13 @@ import { chmod, mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { decodeProtectedHeader } from 'jose';
+import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { Agent, type Response, fetch as undiciFetch } from 'undici';
 import { DEFAULT_REDIRECT_URI, IdmError } from '../../../actors/idm/config.ts';
 import { remoteTokenKeys } from '../../../actors/security/token-keys.ts';
 import { createTokenVerifier, TokenError, type TokenVerifier } from '../../../actors/security/tokens.ts';
 import { type IdmClient, IdmClientError } from '../../../actors/ue/idm-client.ts';
+import { logInByForm } from '../../../actors/ue/user-agent.ts';
 import { ManualClock } from '../../../sim/engine/clock.ts';
 import { ALICE, BOB, type IdmUnderTest, startIdm } from './idm-under-test.ts';
 
@@ -112,6 +113,93 @@ describe('IdM: OpenID Connect on CSC-1 (TS 33.180 annex B)', () => {
     expect((await kms.verify(kmsToken)).scopes).include('3gpp:mc:ptt_key_management_service');
     for (const wrong of [server.verify(kmsToken), kms.verify(mcpttToken)]) {
       expect(await wrong.catch((error: unknown) => error)).property('code', 'TOKEN_AUDIENCE');
+    }
+  });
+
+  describe('a client of another make', () => {
+    interface Answer {
+      readonly status: number;
+      readonly body: Record<string, string>;
+    }
+    const without = (name: string): Record<string, string> =>
+      Object.fromEntries(Object.entries(good()).filter(([key]) => key !== name));
+    const logIn = (parameters: Record<string, string>): Promise<URL> =>
+      logInByForm(new URL(`${world.issuer}/auth?${new URLSearchParams(parameters).toString()}`), {
+        fetch: async (url, init) =>
+          (await undiciFetch(url, { ...init, dispatcher: agent } as Parameters<typeof undiciFetch>[1])) as never,
+        redirectUri: DEFAULT_REDIRECT_URI,
+        timeout: 5_000,
+        ...ALICE,
+      });
+    const exchange = async (code: string | null, form: Record<string, string> = {}): Promise<Answer> => {
+      const common = { grant_type: 'authorization_code', code: code!, code_verifier: 'v'.repeat(43) };
+      const response = await token({ ...common, redirect_uri: DEFAULT_REDIRECT_URI, ...form });
+      return { status: response.status, body: (await response.json()) as Record<string, string> };
+    };
+
+    it('names its resource at the token endpoint only: one token each, as docs/interfaces.md has it', async () => {
+      const reply = await logIn(without('resource'));
+      const first = await exchange(reply.searchParams.get('code'), { resource: SERVER });
+      expect(decodeJwt(first.body.access_token!)).include({ aud: SERVER, mcptt_id: ALICE.mcpttId });
+      const refresh = { grant_type: 'refresh_token', refresh_token: first.body.refresh_token! };
+      const second = (await (await token({ ...refresh, resource: KMS })).json()) as Record<string, string>;
+      expect(decodeJwt(second.access_token!)).include({ aud: KMS, mcptt_id: ALICE.mcpttId });
+    });
+
+    it('names no resource at all, and gets a token for the MCPTT server', async () => {
+      const reply = await logIn(without('resource'));
+      const { body } = await exchange(reply.searchParams.get('code'));
+      expect(decodeJwt(body.access_token!)).include({ aud: SERVER, scope: 'openid 3gpp:mc:ptt_service' });
+    });
+
+    it('names two at the token endpoint, and is refused: one token has one audience', async () => {
+      const reply = await logIn(without('resource'));
+      const form = new URLSearchParams({
+        client_id: 'mcptt-client',
+        grant_type: 'authorization_code',
+        code: reply.searchParams.get('code')!,
+        code_verifier: 'v'.repeat(43),
+        redirect_uri: DEFAULT_REDIRECT_URI,
+      });
+      for (const resource of [SERVER, KMS]) form.append('resource', resource);
+      const response = await undiciFetch(`${world.issuer}/token`, { method: 'POST', body: form, dispatcher: agent });
+      expect([response.status, ((await response.json()) as { error: string }).error]).deep.equal([
+        400,
+        'invalid_target',
+      ]);
+    });
+
+    it('leaves redirect_uri out of the authorization request or of the token request, and is refused (RFC 6749 4.1.3)', async () => {
+      expect((await authorize(without('redirect_uri'))).headers.get('location')).equal(null);
+      const reply = await logIn(good());
+      const refused = await exchange(reply.searchParams.get('code'), { redirect_uri: '' });
+      expect(refused).include({ status: 400 });
+    });
+
+    it('may POST its authorization request (OpenID Connect Core 3.1.2.1)', async () => {
+      const response = await undiciFetch(`${world.issuer}/auth`, {
+        method: 'POST',
+        body: new URLSearchParams(good()),
+        dispatcher: agent,
+        redirect: 'manual',
+      });
+      expect(response.status).equal(303);
+      expect(response.headers.get('location')).match(/\/login\//);
+    });
+
+    for (const [length, status] of [
+      [42, 400],
+      [43, 200],
+      [128, 200],
+      [129, 400],
+    ] as const) {
+      it(`a PKCE verifier of ${length} characters: ${status} (RFC 7636 4.1)`, async () => {
+        const verifierText = '~'.repeat(length);
+        const challenge = createHash('sha256').update(verifierText).digest('base64url');
+        const reply = await logIn({ ...good(), code_challenge: challenge });
+        const { status: got } = await exchange(reply.searchParams.get('code'), { code_verifier: verifierText });
+        expect(got).equal(status);
+      });
     }
   });
 
