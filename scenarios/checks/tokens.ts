@@ -29,10 +29,20 @@ export const SERVICE_SCOPE = '3gpp:mc:ptt_service';
 /** Seconds; a token that is good for longer than a day stands for a user who may have left the service long ago. */
 const LONGEST_LIFE = 86_400;
 
-/** Asserts the claims of one access token. */
+/** Seconds by which the IdM's clock may be ahead of the testbed's. */
+const CLOCKS_DIFFER = 60;
+
+/** Asserts the claims of one access token that was given `at`, milliseconds since 1970. */
 export function expectClaims(
   claims: Claims,
-  expected: { audience: string; issuer: string; mcpttId: string; clientId: string; scopes: readonly string[] },
+  expected: {
+    audience: string;
+    issuer: string;
+    mcpttId: string;
+    clientId: string;
+    scopes: readonly string[];
+    at: number;
+  },
 ): void {
   const names = ['mcptt_id', 'client_id', 'scope', 'aud', 'iss', 'sub', 'jti', 'iat', 'exp'];
   expect(claims, `claims of the token for ${expected.audience}`).to.include.keys(...names);
@@ -45,6 +55,9 @@ export function expectClaims(
     ...expected.scopes,
   ]);
   expect(claims.exp - claims.iat, 'life of the token, seconds').to.be.within(1, LONGEST_LIFE);
+  const now = expected.at / 1000;
+  expect(claims.exp, 'exp, against the time of the answer').to.be.greaterThan(now);
+  expect(claims.iat, 'iat, against the time of the answer').to.be.at.most(now + CLOCKS_DIFFER);
 }
 
 interface TokenAnswer {

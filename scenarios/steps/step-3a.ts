@@ -64,11 +64,13 @@ export const step3a = (user = 'alice', ue = 'ue'): Step => ({
 
     t.hold('idm', 'TS 33.180 B.3.3, RFC 8707 2.2');
     const tokens = loggingIn.outcome();
+    t.hold('ue', 'RFC 8707 2.1');
     const requests = t.records(atUe);
     expect(requests.flatMap(resourcesOf), 'resources asked for at the token endpoint').to.include.members([
       SERVER,
       KMS,
     ]);
+    t.hold('idm', 'TS 33.180 B.3.3, RFC 8707 2.2');
     const [forServer, forKms] = [SERVER, KMS].map((resource) => tokensFor(t, resource, ue).at(-1)!);
     expect([forServer, forKms], 'answers of the token endpoint, one for each resource').not.to.include(undefined);
     expect(forServer!.token, 'two access tokens').not.to.equal(forKms!.token);
@@ -78,11 +80,11 @@ export const step3a = (user = 'alice', ue = 'ue'): Step => ({
     t.hold('idm', 'TS 33.180 B.4, RFC 9068 2.2');
     const common = { issuer, mcpttId: mcpttId(user), clientId: asked.get('client_id')! };
     t.about(forServer!.record);
-    expectClaims(tokens.mcptt, { ...common, audience: SERVER, scopes: [SERVICE_SCOPE] });
+    expectClaims(tokens.mcptt, { ...common, audience: SERVER, scopes: [SERVICE_SCOPE], at: forServer!.record.time });
     expect(tokens.mcptt.scope, 'scope of the token for the MCPTT server').not.to.include(KMS_SCOPE);
     expect(tokens.mcptt.exp - tokens.mcptt.iat, 'life of the token, as its answer says').to.equal(forServer!.expiresIn);
     t.about(forKms!.record);
-    expectClaims(tokens.kms, { ...common, audience: KMS, scopes: [KMS_SCOPE] });
+    expectClaims(tokens.kms, { ...common, audience: KMS, scopes: [KMS_SCOPE], at: forKms!.record.time });
     expect(tokens.kms.exp - tokens.kms.iat, 'life of the token, as its answer says').to.equal(forKms!.expiresIn);
     expect(tokens.kms.jti, 'each token has a jti of its own').not.to.equal(tokens.mcptt.jti);
     expect(tokens.kms.sub, 'both tokens are of one subject').to.equal(tokens.mcptt.sub);

@@ -106,6 +106,15 @@ describe('the figure names who sent a wrong message', () => {
       /token_endpoint/,
       (s) => s.replace('"token_endpoint":"https', '"token_endpoint":"http'),
     ],
+    [
+      'a UE that asks for the KMS token only',
+      '3a',
+      'ue',
+      /resources asked for/,
+      only(/^POST \/token/, (s) =>
+        s.replace('resource=urn%3A3gpp%3Amcptt%3Aserver', 'resource=urn%3A3gpp%3Amcptt%3Akms'),
+      ),
+    ],
     ['JSON cut short', '3a', 'idm', /cannot be read/, only(/"keys":/, (s) => s.slice(0, -1))],
     [
       'a key beside the I_MESSAGE',
@@ -152,6 +161,32 @@ describe('the figure names who sent a wrong message', () => {
     it(`a UE whose ${verb} has ${what}: step ${step}, ue`, async () => {
       const found = await failure(deviating(world, verb, deviate));
       expect(found, found?.message).to.include({ step, responsible: 'ue' });
+      expect(found?.message).to.match(message);
+    });
+  }
+
+  const claims: [string, RegExp, (of: { iat: number; exp: number }) => object][] = [
+    ['has expired', /exp, against the time/, ({ iat, exp }) => ({ iat: iat - 7_200, exp: exp - 7_200 })],
+    ['is of tomorrow', /iat, against the time/, ({ iat, exp }) => ({ iat: iat + 86_400, exp: exp + 86_400 })],
+    ['is good for ten days', /life of the token/, ({ iat }) => ({ exp: iat + 864_000 })],
+  ];
+  for (const [what, message, change] of claims) {
+    it(`a token that ${what}: step 3a, idm`, async () => {
+      type Login = Record<'kms' | 'mcptt', { iat: number; exp: number }>;
+      const given = wrapped(world, (actor) =>
+        actor.kind !== 'ue'
+          ? {}
+          : {
+              do: async <T>(asked: string, args?: JsonObject) => {
+                const result = await actor.do<T>(asked, args);
+                if (asked !== 'logIn') return result;
+                const { mcptt, ...others } = result as Login;
+                return { ...others, mcptt: { ...mcptt, ...change(mcptt) } } as T;
+              },
+            },
+      );
+      const found = await failure(given);
+      expect(found, found?.message).to.include({ step: '3a', responsible: 'idm' });
       expect(found?.message).to.match(message);
     });
   }
