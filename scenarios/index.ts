@@ -12,11 +12,12 @@ import { ibc1KeyPeriod } from './ibc-1-key-period.ts';
 import { ibc1ServerSignature } from './ibc-1-server-signature.ts';
 import { life1ConnectionLost } from './life-1-connection-lost.ts';
 import { life1Deregistration } from './life-1-deregistration.ts';
+import { life1Lifetime } from './life-1-lifetime.ts';
 import { life1LogOff } from './life-1-log-off.ts';
 import { life1NetworkDeregistration } from './life-1-network-deregistration.ts';
 import { life1OperatorRevokes } from './life-1-operator-revokes.ts';
 import { life1RegistrationExpires } from './life-1-registration-expires.ts';
-import { life1TokenExpiry } from './life-1-token-expiry.ts';
+import { life1TokenExpiry, life1TokenExpiryServer } from './life-1-token-expiry.ts';
 import { life2Age } from './life-2-age.ts';
 import { life2EventStream } from './life-2-event-stream.ts';
 import { life2Messages } from './life-2-messages.ts';
@@ -28,6 +29,7 @@ import { life4ServerAsks } from './life-4-server-asks.ts';
 import { life4ServerRestarts } from './life-4-server-restarts.ts';
 import { life4UeRestarts } from './life-4-ue-restarts.ts';
 import { message } from './message.ts';
+import { mime1Profiles } from './mime-1-profiles.ts';
 import { mime1Tampered } from './mime-1-tampered.ts';
 import { mime2 } from './mime-2.ts';
 import { multi1AtOnce } from './multi-1-at-once.ts';
@@ -45,6 +47,7 @@ import { step1N } from './step-1n.ts';
 import { step2S } from './step-2s.ts';
 import { step3aRefusals } from './step-3a.ts';
 import { step3bPush } from './step-3b-push.ts';
+import { step3bPushRetry } from './step-3b-push-retry.ts';
 import { step4Refusals } from './step-4-refusals.ts';
 
 export const scenarios: readonly Scenario[] = [
@@ -58,6 +61,7 @@ export const scenarios: readonly Scenario[] = [
   step2S,
   step3aRefusals,
   step3bPush,
+  step3bPushRetry,
   step4Refusals,
   pol1Off,
   pol1On,
@@ -69,6 +73,7 @@ export const scenarios: readonly Scenario[] = [
   auth3,
   http11,
   cek2,
+  mime1Profiles,
   mime1Tampered,
   mime2,
   ibc1ClientSignature,
@@ -79,11 +84,13 @@ export const scenarios: readonly Scenario[] = [
   conf1,
   life1ConnectionLost,
   life1Deregistration,
+  life1Lifetime,
   life1LogOff,
   life1NetworkDeregistration,
   life1OperatorRevokes,
   life1RegistrationExpires,
   life1TokenExpiry,
+  life1TokenExpiryServer,
   life2Age,
   life2EventStream,
   life2Messages,

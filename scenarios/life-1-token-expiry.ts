@@ -1,12 +1,22 @@
 import { expect } from 'chai';
-import type { Scenario } from '../sim/scenario/scenario.ts';
+import type { Scenario, StepContext } from '../sim/scenario/scenario.ts';
 import { serverKeys } from './checks/keys.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
 import { ends, oldKeyIdIsRefused } from './steps/life-1.ts';
-import { HOUR, policy } from './steps/policy.ts';
+import { HOUR, MINUTE, policy } from './steps/policy.ts';
+
+/** Until the token has expired, the key being there a minute before. */
+async function anHour(t: StepContext, keyId: string): Promise<void> {
+  await t.advance(HOUR - MINUTE);
+  expect(
+    (await serverKeys(t)).map((key) => key.keyId),
+    'keys a minute before',
+  ).to.include(keyId);
+  await t.advance(MINUTE + 2_000);
+}
 
 /**
- * LIFE-1 (pCR 7.x.3), "another indication": access token expiry, by policy.
+ * LIFE-1 (pCR 7.x.3), "another indication": access token expiry, by policy of the KMS.
  *
  * ```
  * UE                       MCPTT server                    KMS, policy: endsWithToken
@@ -17,27 +27,44 @@ import { HOUR, policy } from './steps/policy.ts';
  */
 export const life1TokenExpiry: Scenario = {
   id: 'life-1-token-expiry',
-  title: 'By policy the CEK ends when the access token expires by which it was asked for',
+  title: 'By policy of the KMS the CEK ends when the access token expires by which it was asked for',
   requirements: ['LIFE-1'],
   actors: withUes('ue'),
   steps: [
     policy('CEKs end with the token', 'kms', { cek: { endsWithToken: true } }),
+    policy('a binding outlives its token', 'mcptt-as', { tokenExpiryEndsBinding: false }),
     bringUp('bound'),
     ends(
       'An hour later the token has expired, and the CEK has ended at UE, server and KMS',
       /expired/,
-      async (t, keyId) => {
-        await t.advance(HOUR - 60_000);
-        const held = await serverKeys(t);
-        expect(
-          held.map((key) => key.keyId),
-          'keys a minute before',
-        ).to.include(keyId);
-        await t.advance(62_000);
-      },
-      'mcptt-as',
-      false,
+      anHour,
+      'kms',
+      'itself',
     ),
+    oldKeyIdIsRefused,
+  ],
+};
+
+/**
+ * LIFE-1 (pCR 7.x.3), "another indication": access token expiry, by policy of the MCPTT server.
+ *
+ * ```
+ * UE                       MCPTT server, tokenExpiryEndsBinding     KMS
+ *  :  an hour passes           :                                      :
+ *  │                           │ key, binding end ── CekEnd ─────────▶│ key ends
+ *  │◀── event: cek-end ────────────────────────────────────────────────┤
+ *  │ key ends, bound no more
+ * ```
+ */
+export const life1TokenExpiryServer: Scenario = {
+  id: 'life-1-token-expiry-server',
+  title: 'By policy of the MCPTT server the binding and its CEK end when the access token expires that made it',
+  requirements: ['LIFE-1'],
+  actors: withUes('ue'),
+  steps: [
+    policy('a binding ends with its token', 'mcptt-as', { tokenExpiryEndsBinding: true }),
+    bringUp('bound'),
+    ends('An hour later the token has expired, and the CEK has ended at UE, server and KMS', /expired/, anHour),
     oldKeyIdIsRefused,
   ],
 };

@@ -39,7 +39,7 @@ export const life2EventStream: Scenario = {
         const old = await sharedKey(t, 'alice');
         await t.actor('ue').do('dropEvents', { user: 'alice' });
         await t.actor('kms').do('cekRotate', { user: mcpttId('alice') });
-        const now = await replaced(t, old);
+        t.hold('ue', 'pCR 7.x.3');
         const again = await t.expect('the stream opened again', {
           interface: 'HTTP-1',
           actor: 'ue',
@@ -48,6 +48,8 @@ export const life2EventStream: Scenario = {
           where: (r) => text(r.bytes).includes('/keymanagement/cek/v1/events'),
         });
         const last = Number(header(again, 'Last-Event-ID'));
+        const now = await replaced(t, old);
+        t.hold('kms', 'pCR 7.x.3');
         const missed = await t.expect('the event that was missed', {
           ...event,
           where: (r) => /\nevent: cek\n/.test(text(r.bytes)),

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import type { Scenario } from '../sim/scenario/scenario.ts';
 import { sharedKey } from './checks/keys.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
-import { replaced } from './steps/life-2.ts';
+import { isEventOf, replaced } from './steps/life-2.ts';
 import { MINUTE } from './steps/policy.ts';
 
 /**
@@ -35,6 +35,12 @@ export const life4ServerAsks: Scenario = {
         const ask = async (): Promise<string[]> =>
           (await t.actor('mcptt-as').do<{ keyId: string }[]>('askUpdate', { user: 'alice' })).map(({ keyId }) => keyId);
         expect(await ask(), 'answer to a young CEK').to.deep.equal([before.keyId]);
+        await t.expect('the event that tells the UE the same', {
+          interface: 'HTTP-1',
+          actor: 'ue',
+          direction: 'received',
+          where: isEventOf(before.keyId),
+        });
         expect(await sharedKey(t, 'alice'), 'key afterwards').to.deep.equal(before);
         await t.advance(MINUTE);
         const later = await ask();

@@ -54,7 +54,8 @@ export const multi1InTurn: Scenario = {
       run: async (t) => {
         const [a, b] = [await sharedKey(t, 'alice'), await sharedKey(t, 'bob')];
         await t.actor('ue').do('logOff', { user: 'alice' });
-        await expectForgotten(t, a.keyId, { reason: /logged-off/ });
+        await expectForgotten(t, a.keyId, { reason: /logged-off/, by: 'mcptt-as' });
+        t.hold('mcptt-as', 'pCR 7.x.1, 7.x.3');
         expect(await sharedKey(t, 'bob'), 'bob’s key').to.deep.equal(b);
         expect(
           (await bindings(t)).map((binding) => binding.mcpttId),

@@ -6,9 +6,9 @@ import {
   bodyChanges,
   createBodyProtection,
   isUnsigned,
-  kekProtection,
+  unsignedBody,
 } from '../messages/body-protection.ts';
-import { type Deviation, parseDeviations } from '../messages/deviation.ts';
+import { type Deviation, deviationValue, parseDeviations } from '../messages/deviation.ts';
 import { type HttpsClient, httpsClient } from '../messages/kms/https.ts';
 import type { SakkeEngine } from '../security/ibc/engine.ts';
 import { IbcPool } from '../security/ibc/pool.ts';
@@ -21,7 +21,7 @@ import { fileStores } from './file-stores.ts';
 import { HttpsServer } from './https-server.ts';
 import { ServerKmsClient } from './kms-client.ts';
 import type { ServiceToken } from './publish.ts';
-import { createPushReceiver } from './push-receiver.ts';
+import { createPushReceiver, PUSH_BREAKS, type PushBreak } from './push-receiver.ts';
 import { McpttServer, type ServerStores } from './server.ts';
 import { tokenCheck } from './token-check.ts';
 
@@ -52,6 +52,8 @@ class McpttAs implements Actor {
   /** What a scenario has made wrong in the bodies that the server seals from now on. */
   #deviations: readonly Deviation[] = [];
   #material: IdentityMaterial | undefined;
+  /** Where the connections of the next pushes break, and of how many. */
+  #breaks: { at: PushBreak; left: number } = { at: 'before-push', left: 0 };
   #endpoints: Endpoints = {};
 
   readonly verbs: Actor['verbs'] = {
@@ -61,8 +63,13 @@ class McpttAs implements Actor {
       return this.#resume();
     },
     setPolicy: (args) => Promise.resolve(this.#usePolicy(changedPolicy(this.#server.policy, args))),
+    breakPushes: (args) => {
+      this.#breaks = pushBreaks(args);
+      return Promise.resolve({});
+    },
     resetPolicy: () => {
       this.#deviations = [];
+      this.#breaks = { at: 'before-push', left: 0 };
       return Promise.resolve(this.#usePolicy(this.#config.policy));
     },
     deviate: (args) => {
@@ -119,7 +126,8 @@ class McpttAs implements Actor {
       this.#material = await this.#kmsClient().material();
       return this.#material;
     };
-    app.use(createPushReceiver({ kmsUri, material, ceks: () => this.#server.ceks, report, log }));
+    const breaks = (): PushBreak | undefined => (this.#breaks.left-- > 0 ? this.#breaks.at : undefined);
+    app.use(createPushReceiver({ kmsUri, material, ceks: () => this.#server.ceks, breaks, report, log }));
     this.#https = await HttpsServer.listen(app, tls, { host, port, publicHost });
     const endpoints: Record<string, string> = { https: this.#https.url };
     for (const hostport of hostports) {
@@ -224,7 +232,7 @@ class McpttAs implements Actor {
   #newProtection(): BodyProtection {
     const protection = createBodyProtection({
       profile: this.#server.policy.protection.profile,
-      signer: () => this.#material?.signer(),
+      signer: () => this.#material?.signer(this.#signsWithOldest() ? this.#material.periods[0] : undefined),
       certificate: () => this.#material?.certificate,
       // What arrives under a user's key must be signed by that user.
       peerOf: (cek) => cek.userUri,
@@ -233,13 +241,19 @@ class McpttAs implements Actor {
     return {
       ...protection,
       protect: async (entity, key) => {
-        const signs = this.#server.policy.protection.profile !== 'kek' && !isUnsigned(this.#deviations);
+        const { profile } = this.#server.policy.protection;
+        const changes = bodyChanges(this.#deviations);
+        if (deviationValue(this.#deviations, 'cms', 'protection') === 'none') return entity;
+        if (isUnsigned(this.#deviations)) return unsignedBody(profile, entity, key, changes.cms);
         // A key period may have begun since key material was given: then the KMS is asked for that of the new one.
-        if (signs) this.#material = await this.#kmsClient().material();
-        const sealing = signs ? protection : kekProtection();
-        return sealing.protect(entity, key, bodyChanges(this.#deviations));
+        if (profile !== 'kek') this.#material = await this.#kmsClient().material();
+        return protection.protect(entity, key, changes);
       },
     };
+  }
+
+  #signsWithOldest(): boolean {
+    return deviationValue(this.#deviations, 'cms', 'key-period') === 'oldest';
   }
 }
 
@@ -275,6 +289,15 @@ function changedPolicy(policy: McpttPolicy, args: JsonObject): McpttPolicy {
     tokenExpiryEndsBinding:
       typeof tokenExpiryEndsBinding === 'boolean' ? tokenExpiryEndsBinding : policy.tokenExpiryEndsBinding,
   };
+}
+
+/** @throws McpttAsError `MCPTT_AS_ARGUMENT` */
+function pushBreaks({ at, count }: JsonObject): { at: PushBreak; left: number } {
+  const place = PUSH_BREAKS.find((known) => known === at);
+  if (place === undefined || typeof count !== 'number') {
+    throw new McpttAsError('MCPTT_AS_ARGUMENT', `at is one of ${PUSH_BREAKS.join(', ')}, count a number of pushes`);
+  }
+  return { at: place, left: count };
 }
 
 const policyView = ({ protection, defaultServices, tokenExpiryEndsBinding }: McpttPolicy): JsonObject => ({

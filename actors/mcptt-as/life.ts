@@ -29,6 +29,9 @@ export interface LifeOptions {
   readonly onUnbound: (binding: Binding) => void;
 }
 
+/** Ends of a key that its binding ends by under the same name. */
+const KEY_ENDS = ['logged-off', 'deregistered', 'expired'] as const satisfies readonly BindingEnd[];
+
 /** Delays before the KMS is told again, when it could not be reached. */
 const TELL_AGAIN_MS = [1_000, 5_000, 30_000];
 
@@ -83,9 +86,9 @@ export class Life {
     if (reason !== 'revoked') this.#tell({ sipSession, userUri, reason });
   }
 
-  /** The KMS ended a user's key for good: the service that stood on it ends too. */
+  /** A user's key has ended for good: the service that stood on it ends too. */
   async keyEnded(which: { userUri: string; sipSession: string; clientId: string }, reason: string): Promise<void> {
-    const end: BindingEnd = reason === 'logged-off' || reason === 'deregistered' ? reason : 'revoked';
+    const end = KEY_ENDS.find((known) => known === reason) ?? 'revoked';
     for (const binding of await this.#options.bindings.byUser(which.userUri)) {
       if (binding.sipSession === which.sipSession && binding.clientId === which.clientId)
         await this.#unbind(binding, end);

@@ -20,14 +20,30 @@ export interface PushReceiverOptions {
   /** The server's key material; until it is there, pushes are refused with 503 and come again. */
   readonly material: () => Promise<IdentityMaterial>;
   readonly ceks: () => CekKeyStore;
+  /** Asked once for each push: where a scenario has its connection break. */
+  readonly breaks?: () => PushBreak | undefined;
   readonly report: Report;
   readonly log: Log;
 }
+
+/** A push's connection breaks before the push was read, as when the server is down, or before its acknowledgement. */
+export const PUSH_BREAKS = ['before-push', 'before-acknowledgement'] as const;
+export type PushBreak = (typeof PUSH_BREAKS)[number];
 
 /** To be mounted in an https server that asks for client certificates (`requestCert`) under the test CA. */
 export function createPushReceiver(options: PushReceiverOptions): Router {
   const { kmsUri, material, ceks, log } = options;
   const router = express.Router();
+  const breaking = new WeakMap<Request, PushBreak>();
+  router.use(KMS_PATHS.cekPush, (req, _res, next) => {
+    const at = options.breaks?.();
+    if (at === 'before-push') {
+      req.socket.destroy();
+      return;
+    }
+    if (at !== undefined) breaking.set(req, at);
+    next();
+  });
   router.use(KMS_PATHS.cekPush, recordHttp(options.report, { interface: 'HTTP-1', peer: 'kms' }));
   router.use(KMS_PATHS.cekPush, (req, res, next) => {
     if (isFromKms(req, kmsUri)) return next();
@@ -45,6 +61,10 @@ export function createPushReceiver(options: PushReceiverOptions): Router {
       return;
     }
     const taken = await take(news, await material(), ceks(), log);
+    if (breaking.has(req)) {
+      req.socket.destroy();
+      return;
+    }
     res
       .status(200)
       .type(KMS_MEDIA_TYPE)

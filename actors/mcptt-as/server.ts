@@ -42,7 +42,7 @@ export class McpttServer {
   readonly #calls: PrivateCalls;
   readonly #handlers: Readonly<Record<string, (request: SipRequest) => Promise<void>>>;
   /** Whose each Key ID is, so that the end of a key finds its binding. */
-  readonly #owners = new Map<string, { userUri: string; sipSession: string; clientId: string }>();
+  readonly #owners = new Map<string, Slot>();
   readonly stores: ServerStores;
   #policy: McpttPolicy;
   #ceks: CekKeyStore;
@@ -242,6 +242,7 @@ export class McpttServer {
       const owner = this.#owners.get(keyId);
       this.#owners.delete(keyId);
       if (owner === undefined || reason === undefined || !ENDS_SERVICE.has(reason)) return;
+      if (reason === 'expired' && store.list().some((other) => isSameSlot(other, owner))) return;
       this.#life.keyEnded(owner, reason).catch((error: Error) => {
         this.#ctx.log.error({ error: error.message }, 'the binding of an ended CEK could not be ended');
       });
@@ -250,5 +251,14 @@ export class McpttServer {
   }
 }
 
-/** Reasons for which the KMS ends a key and the service with it; a superseded or expired key has, or gets, a successor. */
-const ENDS_SERVICE: ReadonlySet<string> = new Set(['revoked', 'logged-off', 'deregistered']);
+/** Reasons for which a key ends and the service with it; a superseded key has a successor, one that ran out may have. */
+const ENDS_SERVICE: ReadonlySet<string> = new Set(['revoked', 'logged-off', 'deregistered', 'expired']);
+
+interface Slot {
+  readonly userUri: string;
+  readonly sipSession: string;
+  readonly clientId: string;
+}
+
+const isSameSlot = (a: Slot, b: Slot): boolean =>
+  a.userUri === b.userUri && a.sipSession === b.sipSession && a.clientId === b.clientId;

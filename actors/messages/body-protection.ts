@@ -44,7 +44,7 @@ export interface BodyProtection {
   /**
    * Protects an inner entity; the result goes into a SIP message as it is.
    * @param changes for scenarios that send wrong octets
-   * @throws SmimeError `SMIME_BAD_KEY` when the profile signs and there is no key material to sign with
+   * @throws SmimeError `SMIME_BAD_KEY` when bodies are to be signed and there is no key material to sign with
    */
   protect(entity: MimeEntity, key: UsableCek, changes?: BodyChanges): Promise<MimeEntity>;
   /**
@@ -55,6 +55,7 @@ export interface BodyProtection {
 }
 
 export interface ProtectionOptions {
+  /** `kek` never signs; `kek+sign` and `direct` do, in both directions. */
   readonly profile: Profile;
   /** Signs as this end; undefined until the KMS has given key material. Not asked for by profile `kek`. */
   readonly signer: () => IdentitySigner | undefined;
@@ -83,7 +84,7 @@ export function bodyChanges(deviations: readonly Deviation[]): BodyChanges {
   };
 }
 
-/** Whether the deviations take the signature away (`remove` `signature`): then {@link kekProtection} protects. */
+/** Whether the deviations take the signature away (`remove` `signature`): then {@link unsignedBody} protects. */
 export const isUnsigned = (deviations: readonly Deviation[]): boolean =>
   deviations.some(({ at, op, path }) => at === 'cms' && op === 'remove' && path === 'signature');
 
@@ -107,6 +108,7 @@ export function createBodyProtection(options: ProtectionOptions): BodyProtection
   return {
     protect: async (entity, key, { signer: changeSigner, cms: changeCms } = {}) => {
       const own = profile === 'kek' ? undefined : options.signer();
+      if (profile !== 'kek' && own === undefined) throw noMaterial('signer');
       const signer = own === undefined ? undefined : (changeSigner?.(own) ?? own);
       const cms = await protect(serialiseMime(entity), {
         profile,
@@ -121,6 +123,8 @@ export function createBodyProtection(options: ProtectionOptions): BodyProtection
       let cek: UsableCek | undefined;
       let notHeld: CekError | undefined;
       const certificate = profile === 'kek' ? undefined : options.certificate();
+      // Without it nobody could say who signed, and in profile `direct` not even that a bit was changed.
+      if (profile !== 'kek' && certificate === undefined) throw noMaterial('verifier');
       const { entity } = await unprotect(body.content, {
         profile,
         findKey: async (octets) => {
@@ -160,6 +164,25 @@ export const kekProtection = (): BodyProtection =>
     peerOf: () => '',
     now: () => 0,
   });
+
+/** A body without the signature that the profile demands, for scenarios that send one. */
+export async function unsignedBody(
+  profile: Profile,
+  entity: MimeEntity,
+  key: UsableCek,
+  changeCms: (cms: Uint8Array) => Uint8Array = (cms) => cms,
+): Promise<MimeEntity> {
+  const form = profile === 'direct' ? 'direct' : 'kek';
+  const cms = await protect(serialiseMime(entity), {
+    profile: form,
+    key: { keyId: keyIdOctets(key.keyId), cek: key.key },
+    now: 0,
+  });
+  return protectedEntity(form, changeCms(cms));
+}
+
+const noMaterial = (what: string): SmimeError =>
+  new SmimeError('SMIME_BAD_KEY', `this profile needs a ${what}: fetch key material from the KMS first`);
 
 /** UIDs under which an identity may have signed, and those of key periods that are not accepted now. */
 function uidsOf(identity: string, certificate: KmsCertificate, now: number): ExpectedSigner {

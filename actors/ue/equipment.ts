@@ -28,8 +28,8 @@ export interface UePorts {
 
 const DEFAULT_EXPIRES = 600_000;
 
-/** Reasons for which the KMS ends a key and the service with it; a superseded or expired one has, or gets, a successor. */
-const ENDS_SERVICE: ReadonlySet<string> = new Set(['revoked', 'logged-off', 'deregistered']);
+/** Reasons for which a key ends and the service with it, where the user has no other: a superseded one has a successor. */
+const ENDS_SERVICE: ReadonlySet<string> = new Set(['revoked', 'logged-off', 'deregistered', 'expired']);
 
 export class UserEquipment {
   readonly #config: UeConfig;
@@ -95,6 +95,18 @@ export class UserEquipment {
 
   get clients(): readonly McpttClient[] {
     return [...this.#clients.values()];
+  }
+
+  /** Every key that this UE holds, of whichever user and SIP session; none of their octets. */
+  get ceks(): JsonObject[] {
+    return this.#ceks.list().map(({ keyId, userUri: user, clientId, sipSession, state, cekFingerprint }) => ({
+      keyId,
+      user,
+      clientId,
+      sipSession,
+      state,
+      cekFingerprint,
+    }));
   }
 
   get calls(): Calls {
@@ -330,7 +342,12 @@ export class UserEquipment {
       if (state !== 'retired' || reason === undefined || !ENDS_SERVICE.has(reason)) return;
       for (const client of this.clients) {
         const { loggedIn } = client;
-        if (loggedIn !== undefined && !store.list().some((cek) => cek.userUri === loggedIn.mcpttId)) client.unbind();
+        if (
+          loggedIn !== undefined &&
+          !client.unprotected &&
+          !store.list().some((cek) => cek.userUri === loggedIn.mcpttId)
+        )
+          client.unbind();
       }
     });
     return store;

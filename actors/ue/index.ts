@@ -6,6 +6,7 @@ import { EccsiVerifier } from '../security/ibc/eccsi-native.ts';
 import type { SakkeEngine } from '../security/ibc/engine.ts';
 import { IbcPool } from '../security/ibc/pool.ts';
 import type { IdentityMaterial } from '../security/kms-client/material.ts';
+import { PROFILES, type Profile } from '../security/smime/profiles.ts';
 import type { UeConfig } from './config.ts';
 import { deviationsOf, type UePorts, UserEquipment } from './equipment.ts';
 import { UeError } from './errors.ts';
@@ -28,6 +29,7 @@ class Ue implements Actor {
   readonly #ctx: ActorContext;
   readonly #shared: UeShared;
   readonly #equipment: UserEquipment;
+  #profile: Profile;
   /** Senders that a user's client has verified are known to all users of the UE. */
   readonly #verifier = new EccsiVerifier();
   #engine: SakkeEngine | undefined;
@@ -76,7 +78,14 @@ class Ue implements Actor {
       this.#equipment.clientOf(text(args, 'user')).kms?.dropEvents();
       return Promise.resolve({});
     },
-    restart: () => done(this.#equipment.restart()),
+    setProfile: (args) => {
+      this.#profile = profileOf(args);
+      return Promise.resolve({ profile: this.#profile });
+    },
+    restart: () => {
+      this.#profile = this.#config.protectionProfile;
+      return done(this.#equipment.restart());
+    },
   };
 
   readonly readings: Actor['readings'] = {
@@ -94,11 +103,13 @@ class Ue implements Actor {
         ...(keyId === undefined ? {} : { keyId }),
       })),
     calls: () => this.#equipment.calls.list(),
+    ceks: () => this.#equipment.ceks,
   };
 
   constructor(config: UeConfig, ctx: ActorContext, shared: UeShared) {
     this.name = ctx.name;
     this.#config = config;
+    this.#profile = config.protectionProfile;
     this.#ctx = ctx;
     this.#shared = shared;
     this.#equipment = new UserEquipment(config, ctx, () => {
@@ -118,7 +129,7 @@ class Ue implements Actor {
     if (idm?.https === undefined || kms?.https === undefined) return;
     await this.#idm?.close();
     const { tls, report, clock, log } = this.#ctx;
-    const { oauthClientId, kmsUri, protectionProfile, mcpttServerId } = this.#config;
+    const { oauthClientId, kmsUri, mcpttServerId } = this.#config;
     const baseUrl = kms.https;
     this.#idm = createIdmClient({ issuer: idm.https, clientId: oauthClientId, ca: tls.ca, report });
     this.#ports = {
@@ -137,9 +148,10 @@ class Ue implements Actor {
           ceks,
           engine: this.#engine!,
           verifier: this.#verifier,
-          protection: (material: IdentityMaterial, signer) =>
+          profile: () => this.#profile,
+          protection: (profile, material: IdentityMaterial, signer) =>
             createBodyProtection({
-              profile: protectionProfile,
+              profile,
               signer,
               certificate: () => material.certificate,
               // What arrives must be signed by the MCPTT server, whoever sent it there.
@@ -201,6 +213,13 @@ function headerOf(token: string): JsonObject {
   } catch {
     return {};
   }
+}
+
+/** @throws UeError `UE_ARGUMENT` */
+function profileOf(args: JsonObject): Profile {
+  const profile = PROFILES.find((known) => known === args.profile);
+  if (profile === undefined) throw new UeError('UE_ARGUMENT', `"profile" is one of ${PROFILES.join(', ')}`);
+  return profile;
 }
 
 /** @throws UeError `UE_ARGUMENT` */

@@ -19,6 +19,7 @@ import type { IdentitySigner } from '../security/ibc/signer.ts';
 import { KmsClientError } from '../security/kms-client/errors.ts';
 import { KmsExchange } from '../security/kms-client/exchange.ts';
 import { IdentityMaterial } from '../security/kms-client/material.ts';
+import type { Profile } from '../security/smime/profiles.ts';
 import { deviateToken, type OtherTokens } from './jwt-deviation.ts';
 import { KmsEvents, type KmsEventsState } from './kms-events.ts';
 import type { KmsPort } from './ports.ts';
@@ -39,8 +40,10 @@ export interface UeKmsClientOptions {
   readonly engine: SakkeEngine;
   /** Shared by the users of a UE, so that a known sender is known to all of them. */
   readonly verifier?: EccsiVerifier;
-  /** How bodies are protected with the user's key material. */
-  readonly protection: (material: IdentityMaterial, signer: () => IdentitySigner) => BodyProtection;
+  /** The form of protected bodies now; it may change with the provider's policy. */
+  readonly profile: () => Profile;
+  /** How bodies are protected in a profile with the user's key material. */
+  readonly protection: (profile: Profile, material: IdentityMaterial, signer: () => IdentitySigner) => BodyProtection;
   readonly tls: Pick<TlsIdentity, 'ca'>;
   readonly clock: Clock;
   readonly log: Log;
@@ -79,15 +82,29 @@ export class UeKmsClient implements KmsPort {
         options.log.warn({ deviation }, 'the KMS sent an I_MESSAGE that deviates from the specifications'),
       ...(verifier === undefined ? {} : { verifier }),
     });
-    const protection = options.protection(this.material, () => this.material.signer());
+    const inProfile = byProfile((profile) => options.protection(profile, this.material, () => this.material.signer()));
     this.protection = {
-      ...protection,
       protect: async (...body) => {
         await this.#keepMaterial();
-        return protection.protect(...body);
+        return inProfile(this.profile).protect(...body);
       },
+      open: (...body) => inProfile(this.profile).open(...body),
     };
-    this.outdated = options.protection(this.material, () => this.material.signer(this.material.periods[0]));
+    const outdated = byProfile((profile) =>
+      options.protection(profile, this.material, () => this.material.signer(this.material.periods[0])),
+    );
+    this.outdated = {
+      protect: (...body) => outdated(this.profile).protect(...body),
+      open: (...body) => outdated(this.profile).open(...body),
+    };
+  }
+
+  get ready(): boolean {
+    return this.material.periods.length > 0;
+  }
+
+  get profile(): Profile {
+    return this.#options.profile();
   }
 
   /** What the event stream is doing; undefined before the first key was asked for. */
@@ -226,6 +243,16 @@ export class UeKmsClient implements KmsPort {
       arrived.key.fill(0);
     }
   }
+}
+
+/** One protection for each profile, made when it is first used: each remembers the senders that it has verified. */
+function byProfile(make: (profile: Profile) => BodyProtection): (profile: Profile) => BodyProtection {
+  const made = new Map<Profile, BodyProtection>();
+  return (profile) => {
+    const one = made.get(profile) ?? make(profile);
+    made.set(profile, one);
+    return one;
+  };
 }
 
 /** Fields of a KmsRequest that a deviation may name; `time` is an ISO date, `sipSession` that of the CekRequest. */

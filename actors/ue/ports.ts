@@ -2,6 +2,7 @@
 import type { JsonObject } from '../../sim/control/actor.ts';
 import type { BodyProtection } from '../messages/body-protection.ts';
 import type { Deviation } from '../messages/deviation.ts';
+import type { Profile } from '../security/smime/profiles.ts';
 import type { LoginDeviations } from './idm-client.ts';
 
 /** A user's tokens after step 3a. */
@@ -36,6 +37,10 @@ export interface KmsPort {
   ended(sipSession: string, reason: string): Promise<void>;
   /** Loses the connection of the event stream, which comes back by itself. */
   dropEvents(): void;
+  /** Whether key material has come: before that nothing can be signed or checked. */
+  readonly ready: boolean;
+  /** The form of protected bodies, as the provider has decided. */
+  readonly profile: Profile;
   /** How bodies are protected with this user's key material. */
   readonly protection: BodyProtection;
   /** The same, but signed with the oldest key material that the user holds: for bodies that are wrong on purpose. */

@@ -1,10 +1,11 @@
 /** The UE's end of protected bodies: seals with a user's CEK and opens with whichever key a body names. */
 import {
-  type BodyProtection,
   bodyChanges,
   isProtected,
   isUnsigned,
   kekProtection,
+  type OpeningKey,
+  unsignedBody,
 } from '../messages/body-protection.ts';
 import { type Deviation, DeviationError, deviateOctets, deviationValue } from '../messages/deviation.ts';
 import { type MimeEntity, parseMime, serialiseMime } from '../messages/mime.ts';
@@ -14,6 +15,7 @@ import type { CekKeyStore, UsableCek } from '../security/cek/key-store.ts';
 import { SmimeError } from '../security/smime/errors.ts';
 import { UeError } from './errors.ts';
 import type { McpttClient } from './mcptt-client.ts';
+import type { KmsPort } from './ports.ts';
 
 /** During a change of keys the server may use the new one a moment before its event reaches the UE. */
 const NEW_KEY_BOUND_MS = 2_000;
@@ -49,7 +51,11 @@ export function sealFor(
     throw new DeviationError('cms protection can be set to none only');
   if (protection === 'none' || client.unprotected) return Promise.resolve(inner);
   const key = keyFor(client, deviations, context);
-  return protectionFor(client, deviations, context).protect(inner, key, bodyChanges(deviations));
+  const changes = bodyChanges(deviations);
+  const kms = signerFor(client, deviations, context);
+  if (isUnsigned(deviations)) return unsignedBody(kms.profile, inner, key, changes.cms);
+  const oldest = deviationValue(deviations, 'cms', 'key-period') === 'oldest';
+  return (oldest ? kms.outdated : kms.protection).protect(inner, key, changes);
 }
 
 /**
@@ -91,17 +97,25 @@ function keyFor(client: McpttClient, deviations: readonly Deviation[], context: 
   return keyId === undefined ? key : { ...key, keyId };
 }
 
-function protectionFor(client: McpttClient, deviations: readonly Deviation[], context: SealingContext): BodyProtection {
-  if (isUnsigned(deviations)) return kekProtection();
+/** The way to the KMS of the user who signs: with it go that user's key material and the profile. */
+function signerFor(client: McpttClient, deviations: readonly Deviation[], context: SealingContext): KmsPort {
   const signer = userNamed(deviationValue(deviations, 'cms', 'signer'));
   const { kms } = signer === undefined ? client : context.clientOf(signer);
   if (kms === undefined)
     throw new UeError('UE_NOT_LOGGED_IN', `${client.user} is not logged in; do logIn first (step 3a)`);
-  return deviationValue(deviations, 'cms', 'key-period') === 'oldest' ? kms.outdated : kms.protection;
+  return kms;
 }
 
 const userNamed = (value: string | undefined): string | undefined =>
   value?.startsWith('user:') ? value.slice('user:'.length) : undefined;
+
+/** Without key material nothing is taken, whatever key is held: only what is wrong with the Key ID is told. */
+const cannotBeChecked =
+  (openingKey: OpeningKey): OpeningKey =>
+  async (id) => {
+    await openingKey(id);
+    throw new CekError('CEK_NONE', 'no user of this UE has key material to check a body with');
+  };
 
 /**
  * Opens what the server sent. A body in clear is taken only from a service that is not protected.
@@ -123,8 +137,10 @@ export async function openFromServer(
     return ceks.awaitOpening(id, NEW_KEY_BOUND_MS);
   };
   try {
-    const { kms } = clients.find((client) => client.kms !== undefined) ?? {};
-    const opened = await (kms?.protection ?? kekProtection()).open(body, openingKey);
+    // Whose body it is, its Key ID will say; the KMS's public keys are the same for all users who have fetched theirs.
+    const kms = clients.find((client) => client.kms?.ready === true)?.kms;
+    const opened = await (kms?.protection.open(body, openingKey) ??
+      kekProtection().open(body, cannotBeChecked(openingKey)));
     return { entity: opened.entity, cek: opened.cek };
   } catch (error) {
     const code = error instanceof CekError || error instanceof SmimeError ? error.code : 'malformed';

@@ -1,7 +1,8 @@
 /** What scenarios read of keys, bindings and users, at each end. Readings show fingerprints, never keys. */
 import { expect } from 'chai';
-import type { JsonObject } from '../../sim/control/actor.ts';
-import type { StepContext } from '../../sim/scenario/scenario.ts';
+import type { ActorKind, JsonObject } from '../../sim/control/actor.ts';
+import type { RecordFilter, StepContext } from '../../sim/scenario/scenario.ts';
+import type { MessageRecord } from '../../sim/trace/record.ts';
 import { refusedBySip } from './refusal.ts';
 
 export interface ClientReading {
@@ -46,6 +47,10 @@ export const mcpttId = (user: string): string => `sip:${user}@mcptt.example`;
 export const client = (t: StepContext, user: string, ue = 'ue'): Promise<ClientReading> =>
   t.actor(ue).read<ClientReading>('client', { user });
 
+/** Key IDs of a user's keys at a UE, of whatever SIP session. */
+export const heldByUe = async (t: StepContext, user: string, ue = 'ue'): Promise<string[]> =>
+  (await t.actor(ue).read<ServerKey[]>('ceks')).filter((key) => key.user === mcpttId(user)).map(({ keyId }) => keyId);
+
 export const serverKeys = (t: StepContext): Promise<ServerKey[]> => t.actor('mcptt-as').read<ServerKey[]>('ceks');
 
 export const kmsKeys = (t: StepContext): Promise<KmsKey[]> => t.actor('kms').read<KmsKey[]>('ceks');
@@ -55,6 +60,8 @@ export const bindings = (t: StepContext): Promise<BindingReading[]> =>
 
 export const sipSession = async (t: StepContext, ue = 'ue'): Promise<string> =>
   (await t.actor(ue).read<{ sipSession: string }>('registration')).sipSession;
+
+const readText = (record: MessageRecord): string => Buffer.from(record.bytes).toString('latin1');
 
 export interface HeldKey {
   readonly keyId: string;
@@ -77,19 +84,40 @@ export async function sharedKey(t: StepContext, user: string, ue = 'ue'): Promis
   });
 }
 
+export interface ForgettingOptions {
+  readonly user?: string;
+  readonly ue?: string;
+  readonly reason?: RegExp;
+  /** Who ends the key and has the others told; `itself` where each of the three ends it by its own clock. */
+  readonly by?: ActorKind | 'itself';
+}
+
 /** LIFE-1: UE, MCPTT server and KMS have forgotten the key; the KMS knows the Key ID and why it ended. */
 export async function expectForgotten(
   t: StepContext,
   keyId: string,
-  { user = 'alice', ue = 'ue', reason }: { user?: string; ue?: string; reason?: RegExp } = {},
+  { user = 'alice', ue = 'ue', reason, by = 'itself' }: ForgettingOptions = {},
 ): Promise<void> {
-  await t.until(`the MCPTT server forgets CEK ${keyId}`, async () =>
-    (await serverKeys(t)).every((key) => key.keyId !== keyId),
-  );
-  const ended = await t.until(`the KMS forgets CEK ${keyId}`, async () =>
-    (await kmsKeys(t)).find((key) => key.keyId === keyId && key.state === 'ended' && key.cekFingerprint === undefined),
-  );
-  await t.until(`the UE forgets CEK ${keyId}`, async () => (await client(t, user, ue)).keyId !== keyId);
+  /** Who keeps the key is to blame once it was told to end it, or where it ends it by itself; until then, who must tell it. */
+  const blame = (keeper: ActorKind, teller: ActorKind, told: RecordFilter): void => {
+    const knows = by === 'itself' || by === keeper || t.records({ direction: 'received', ...told }).length > 0;
+    t.hold(knows ? keeper : teller, 'pCR 7.x.3');
+  };
+  const endOf = (r: MessageRecord): boolean => /<(?:\w+:)?CekEnd[\s>]/.test(readText(r));
+  await t.until(`the MCPTT server forgets CEK ${keyId}`, async () => {
+    blame('mcptt-as', by === 'itself' ? 'mcptt-as' : by, { actor: 'mcptt-as', interface: 'HTTP-1', where: endOf });
+    return (await serverKeys(t)).every((key) => key.keyId !== keyId);
+  });
+  const ended = await t.until(`the KMS forgets CEK ${keyId}`, async () => {
+    blame('kms', 'mcptt-as', { actor: 'kms', interface: 'HTTP-1', where: endOf });
+    return (await kmsKeys(t)).find(
+      (key) => key.keyId === keyId && key.state === 'ended' && key.cekFingerprint === undefined,
+    );
+  });
+  await t.until(`the UE forgets CEK ${keyId}`, async () => {
+    blame('ue', 'kms', { actor: ue, interface: 'HTTP-1', where: (r) => /^event: cek-end$/m.test(readText(r)) });
+    return (await client(t, user, ue)).keyId !== keyId && !(await heldByUe(t, user, ue)).includes(keyId);
+  });
   if (reason !== undefined) expect(ended.endReason, 'reason that the KMS has kept').to.match(reason);
   t.show('Forgotten', `${keyId} at UE, MCPTT server and KMS (${ended.endReason ?? 'no reason'})`);
 }

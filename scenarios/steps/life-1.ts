@@ -1,6 +1,17 @@
 /** LIFE-1 (pCR 7.x.3): the steps that the scenarios about the end of a CEK share. */
+import { expect } from 'chai';
 import type { Step, StepContext } from '../../sim/scenario/scenario.ts';
-import { bindings, client, expectForgotten, expectRetired, kmsKeys, mcpttId, sharedKey } from '../checks/keys.ts';
+import {
+  bindings,
+  client,
+  expectForgotten,
+  expectRetired,
+  type ForgettingOptions,
+  heldByUe,
+  kmsKeys,
+  mcpttId,
+  sharedKey,
+} from '../checks/keys.ts';
 import { register } from './bring-up.ts';
 
 /**
@@ -12,8 +23,7 @@ export const ends = (
   reason: RegExp,
   end: (t: StepContext, keyId: string) => Promise<void>,
   responsible: Step['responsible'] = 'mcptt-as',
-  /** False where the UE hears of it only with the answer to its next request. */
-  ueKnows = true,
+  by: ForgettingOptions['by'] = responsible,
 ): Step => ({
   number: '5',
   title,
@@ -23,11 +33,13 @@ export const ends = (
   run: async (t) => {
     const { keyId } = await sharedKey(t, 'alice');
     await end(t, keyId);
-    await expectForgotten(t, keyId, { reason });
+    await expectForgotten(t, keyId, { reason, by });
+    t.hold('mcptt-as', 'pCR 7.x.3');
     await t.until('the binding is gone', async () =>
       (await bindings(t)).every((binding) => binding.mcpttId !== mcpttId('alice')),
     );
-    if (ueKnows) await t.until('the UE knows that it is bound no more', async () => !(await client(t, 'alice')).bound);
+    t.hold('ue', 'pCR 7.x.3');
+    await t.until('the UE knows that it is bound no more', async () => !(await client(t, 'alice')).bound);
   },
 });
 
@@ -46,6 +58,11 @@ export const oldKeyIdIsRefused: Step = {
       await ue.do('attach');
       await register(t);
       await ue.do('logIn', { user: 'alice' });
+    });
+    t.hold('ue', 'pCR 7.x.3');
+    expect(await heldByUe(t, 'alice'), 'keys that the UE still has of alice').to.deep.equal([]);
+    t.hold('mcptt-as', 'pCR 7.x.3');
+    await t.precondition('alice gets a key', async () => {
       await ue.do('requestKey', { user: 'alice' });
     });
     await expectRetired(t, ended!.keyId);

@@ -1,7 +1,9 @@
 /** LIFE-2 (pCR 7.x.3): the steps that the scenarios about a change of keys share. */
 import { expect } from 'chai';
 import type { Step, StepContext } from '../../sim/scenario/scenario.ts';
+import type { MessageRecord } from '../../sim/trace/record.ts';
 import {
+  client,
   expectForgotten,
   expectRetired,
   type HeldKey,
@@ -12,11 +14,41 @@ import {
 } from '../checks/keys.ts';
 import { expectUnder } from '../checks/sealed.ts';
 
-/** Another key than `old` serves alice at all three ends. */
+/** Another key than `old` serves alice at all three ends; whichever of them is behind is to blame for it. */
 export async function replaced(t: StepContext, old: HeldKey): Promise<HeldKey> {
-  await t.until('another CEK serves', async () => (await sharedKey(t, 'alice')).keyId !== old.keyId);
+  const clause = 'pCR 7.x.3';
+  t.hold('kms', clause);
+  const made = await t.until('the KMS makes another CEK', async () =>
+    (await kmsKeys(t)).find((key) => key.user === mcpttId('alice') && key.supersedes === old.keyId),
+  );
+  const named = (text: string) => (r: MessageRecord) =>
+    textOf(r).includes(text) && textOf(r).includes(`${made.keyId}<`);
+  const http = { interface: 'HTTP-1', actor: 'kms' } as const;
+  await t.expect('the push of it', { ...http, direction: 'sent', where: named('/cek/v1/push') });
+  t.hold('mcptt-as', clause);
+  const acknowledged = await t.expect('its acknowledgement', {
+    ...http,
+    direction: 'received',
+    where: named('CekAck'),
+  });
+  const held = await t.until('the MCPTT server seals with it', async () =>
+    (await serverKeys(t)).find((key) => key.keyId === made.keyId && key.state === 'current'),
+  );
+  t.hold('kms', clause);
+  const news = await t.expect('the event of it', { ...http, direction: 'sent', where: isEventOf(made.keyId) });
+  const seen = t.records();
+  expect(seen.indexOf(t.about(news)), 'the event, after the acknowledgement').to.be.greaterThan(
+    seen.indexOf(acknowledged),
+  );
+  expect(held.cekFingerprint, 'the key is another one too').not.to.equal(old.cekFingerprint);
+  t.hold('ue', clause);
+  await t.until('the UE seals with it', async () => {
+    const { keyId, cekState } = await client(t, 'alice');
+    return keyId === made.keyId && cekState === 'current';
+  });
+  t.hold('kms', clause);
   const now = await sharedKey(t, 'alice');
-  expect(now.cekFingerprint, 'the key is another one too').not.to.equal(old.cekFingerprint);
+  expect(now.keyId, 'Key ID that all have').to.equal(made.keyId);
   t.show('Changed', `${old.keyId} → ${now.keyId}, at UE, MCPTT server and KMS`);
   return now;
 }
@@ -69,3 +101,13 @@ export const overlap: Step = {
     await expectRetired(t, old.keyId);
   },
 };
+
+const textOf = (record: MessageRecord): string => Buffer.from(record.bytes).toString('latin1');
+
+/** A server-sent event with the `Cek` of this Key ID (base64 of the element, docs/interfaces.md). */
+export const isEventOf =
+  (keyId: string) =>
+  (record: MessageRecord): boolean => {
+    const data = /^event: cek\ndata: (\S+)/m.exec(textOf(record))?.[1];
+    return data !== undefined && Buffer.from(data, 'base64').toString('latin1').includes(`${keyId}<`);
+  };

@@ -136,6 +136,7 @@ describe('pCR 7.x.3: the life of a CEK between KMS, MCPTT client and MCPTT serve
       token: () => token,
       ceks,
       engine: setting.engine,
+      profile: () => 'kek',
       protection: () => kekProtection(),
       tls: { ca: setting.ca.certificate },
       clock: systemClock,

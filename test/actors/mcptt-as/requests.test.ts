@@ -7,7 +7,7 @@ const callIdAt = (ue: UserEquipment): string => ue.calls.list()[0]!.callId as st
 
 const BOB = 'sip:bob@mcptt.example';
 
-for (const profile of ['kek', 'kek+sign'] as const) {
+for (const profile of ['kek', 'kek+sign', 'direct'] as const) {
   describe(`requests of authorized users under profile ${profile}`, () => {
     let world: World;
     before(async () => {

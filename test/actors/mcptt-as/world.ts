@@ -305,6 +305,8 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
             Promise.resolve({ keyId: give(ceks, client.user, client.clientId, sipSession, keyId) }),
           ended: () => Promise.resolve(),
           dropEvents: () => undefined,
+          ready: true,
+          profile,
           protection: protectionOf(login.mcpttId, () => SERVER_ID),
           outdated: protectionOf(login.mcpttId, () => SERVER_ID),
           close: () => Promise.resolve(),
