@@ -46,10 +46,10 @@ export function expectSecret(records: readonly MessageRecord[], secrets: readonl
 }
 
 /** The same of all SIP messages so far; holds the sender of the first that gives something away. */
-export function expectSecretFromSip(t: StepContext, secrets: readonly Secret[]): void {
+export function expectSecretFromSip(t: StepContext, secrets: readonly Secret[], clause = 'pCR 7.x, R-6.10-004'): void {
   for (const record of t.records({ where: (r) => r.protocol === 'sip' }, 'all')) {
     const sender = record.direction === 'sent' ? t.actor(record.actor).kind : record.peer;
-    t.hold(ACTOR_KINDS.find((kind) => kind === sender) ?? 'sip-core', 'pCR 7.x, R-6.10-004');
+    t.hold(ACTOR_KINDS.find((kind) => kind === sender) ?? 'sip-core', clause);
     expectSecret([t.about(record)], secrets);
   }
 }

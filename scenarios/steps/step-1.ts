@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { Step } from '../../sim/scenario/scenario.ts';
 import { attempt } from '../checks/attempt.ts';
+import { expectCipherKeysKept } from '../checks/cipher-keys.ts';
 import { ANY_MCPTT_ID, expectSecretFromSip } from '../checks/secrecy.ts';
 import { digest, granted, header, headers, startLine, uri } from '../checks/sip.ts';
 
@@ -56,6 +57,9 @@ export const step1 = (ue = 'ue'): Step => ({
     for (const record of t.records({ interface: 'SIP-1' })) {
       expect(t.about(record).redacted, 'cipher keys on SIP-1').not.to.include('cipher-key');
     }
+    const challenges = t.records({ ...atUe, direction: 'received', status: 401 }, 'all');
+    const rands = challenges.map((r) => randOf(header(r, 'WWW-Authenticate')));
+    expect(new Set(rands).size, 'different RANDs, in as many challenges').to.equal(rands.length);
     expect([digest(www, 'ck'), digest(www, 'ik')], 'CK and IK in the challenge').to.deep.equal([undefined, undefined]);
 
     t.hold('ue', 'TS 24.229 5.1.1.5.1, RFC 3310 3.3');
@@ -80,8 +84,13 @@ export const step1 = (ue = 'ue'): Step => ({
     expect(uri(header(ok, 'Contact', 'm')), 'Contact that is registered').to.equal(contact);
     expect(granted(ok), 'seconds granted').to.be.within(1, granted(answer));
     expectSecretFromSip(t, ANY_MCPTT_ID);
+    expectCipherKeysKept(t, ue);
     t.show('IMPU', uri(associated));
     t.show('Service-Route', uri(header(ok, 'Service-Route')));
     t.show('Registered for', `${granted(ok)} s`);
   },
 });
+
+/** RAND of a challenge, hex. */
+const randOf = (challenge: string): string =>
+  Buffer.from(digest(challenge, 'nonce') ?? '', 'base64').toString('hex', 0, 16);

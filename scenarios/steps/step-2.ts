@@ -3,6 +3,7 @@ import type { Step } from '../../sim/scenario/scenario.ts';
 import { headText } from '../../sim/trace/describe.ts';
 import type { MessageRecord } from '../../sim/trace/record.ts';
 import { attempt } from '../checks/attempt.ts';
+import { expectCipherKeysKept } from '../checks/cipher-keys.ts';
 import { ANY_MCPTT_ID, expectSecretFromSip } from '../checks/secrecy.ts';
 import { body, granted, header, optionalHeader, parts, startLine, uri } from '../checks/sip.ts';
 
@@ -56,6 +57,15 @@ export const step2 = (ue = 'ue'): Step => ({
     t.hold('sip-core', 'TS 24.229 5.4.1.7A');
     expectEnclosed(request, registered);
 
+    t.hold('sip-core', 'TS 24.229 5.4.1.2.2');
+    const atCore = t.records({ actor: 'sip-core', direction: 'sent' }, 'all');
+    const placeOf = (message: MessageRecord): number =>
+      atCore.find((r) => Buffer.compare(r.bytes, message.bytes) === 0)?.sequence ?? Number.NaN;
+    const [told, forwarded] = [placeOf(ok), placeOf(request)];
+    // A core under test reports nothing of its own: then there is no order to see.
+    if (!Number.isNaN(told + forwarded))
+      expect(forwarded, 'place of the third-party REGISTER, after the 200 to the UE').to.be.greaterThan(told);
+
     t.hold('mcptt-as', 'TS 24.229 5.7.1.1');
     const answer = await t.expect(
       'the MCPTT server’s answer',
@@ -79,6 +89,7 @@ export const step2 = (ue = 'ue'): Step => ({
     t.hold('mcptt-as', 'pCR 7.x.2 step 2');
     asking.outcome();
     expectSecretFromSip(t, ANY_MCPTT_ID);
+    expectCipherKeysKept(t, ue);
     t.show('Default service', 'OPTIONS answered 200; everything else waits for step 4');
   },
 });

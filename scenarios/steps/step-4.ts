@@ -4,6 +4,7 @@ import type { Step, StepContext } from '../../sim/scenario/scenario.ts';
 import type { MessageRecord } from '../../sim/trace/record.ts';
 import { attempt } from '../checks/attempt.ts';
 import { cekElements } from '../checks/cek-element.ts';
+import { expectCipherKeysKept } from '../checks/cipher-keys.ts';
 import { expectProtected } from '../checks/cms.ts';
 import { bindings, type ClientReading, mcpttId } from '../checks/keys.ts';
 import { expectSecretFromSip } from '../checks/secrecy.ts';
@@ -108,6 +109,7 @@ export const step4 = (user = 'alice', ue = 'ue'): Step => ({
       impu: uri(header(atServer, 'P-Asserted-Identity')),
     });
     expectSecretFromSip(t, secrets);
+    expectCipherKeysKept(t, ue);
     t.show('Bound', `${mcpttId(user)} · ${clientId}`);
     t.show('to', `${binding!.impu} · ${sipSession}`);
     const profile = Object.entries(client.profile!).map(([name, value]) => `${name}=${inText(value)}`);

@@ -1,10 +1,15 @@
 /** What the figure's steps see in messages: each row makes one message wrong, and the step names the actor that sent it. */
 import { expect } from 'chai';
+import { readNonce } from '../../actors/security/aka/digest.ts';
+import { milenage } from '../../actors/security/milenage.ts';
+import { loadFixtures } from '../../fixtures/load.ts';
 import { figure } from '../../scenarios/figure-7.x.2-1.ts';
+import { step0 } from '../../scenarios/steps/step-0.ts';
+import { step1 } from '../../scenarios/steps/step-1.ts';
 import { type OpenWorld, openWorld } from '../../sim/cli/world.ts';
 import type { ActorControl, Json, JsonObject } from '../../sim/control/actor.ts';
 import { runScenario, type World } from '../../sim/scenario/runner.ts';
-import type { Failure } from '../../sim/scenario/scenario.ts';
+import type { Failure, Scenario, Step } from '../../sim/scenario/scenario.ts';
 
 /** A message's text with something else in it. */
 type Edit = (text: string) => string;
@@ -63,6 +68,19 @@ const flipped =
       return before + octets.toString('base64');
     });
 
+const subscriber = loadFixtures().subscribers[0]!;
+
+const deregistered: Step = {
+  number: '-',
+  title: 'the UE de-registers',
+  clause: '-',
+  responsible: 'ue',
+  guard: 5_000,
+  run: async (t) => {
+    await t.actor('ue').do('deregister');
+  },
+};
+
 describe('the figure names who sent a wrong message', () => {
   let world: OpenWorld;
 
@@ -73,8 +91,8 @@ describe('the figure names who sent a wrong message', () => {
 
   after(() => world.close());
 
-  const failure = async (broken: World): Promise<Failure | undefined> => {
-    const result = await runScenario(figure, broken);
+  const failure = async (broken: World, scenario = figure): Promise<Failure | undefined> => {
+    const result = await runScenario(scenario, broken);
     const found = result.steps.find((step) => step.failure !== undefined)?.failure;
     expect(result.verdict, found?.message).to.equal('fail');
     return found;
@@ -149,6 +167,51 @@ describe('the figure names who sent a wrong message', () => {
       expect(found?.message).to.match(message);
     });
   }
+
+  /** Puts CK and IK of the subscriber's last challenge into messages, in an encoding of its own. */
+  const leaking = (which: RegExp, encoding: BufferEncoding): Edit => {
+    let keys = '';
+    const { k, opc } = subscriber;
+    return (text) => {
+      const nonce = /^WWW-Authenticate:.*nonce="([^"]+)"/im.exec(text)?.[1];
+      if (nonce !== undefined) {
+        const { ck, ik } = milenage(Buffer.from(k, 'hex'), Buffer.from(opc, 'hex')).f2345(readNonce(nonce)!.rand);
+        keys = Buffer.concat([ck, ik]).toString(encoding);
+      }
+      return keys === '' ? text : only(which, (s) => s.replace('\r\n', `\r\nX-Note: ${keys}\r\n`))(text);
+    };
+  };
+  const leaks: [string, string, RegExp, BufferEncoding][] = [
+    ['the 200 to REGISTER', '1', /^SIP\/2.0 200[\s\S]*Path:/, 'hex'],
+    ['the third-party REGISTER', '2', /^REGISTER sip:mcptt-server/, 'base64'],
+  ];
+  for (const [what, step, which, encoding] of leaks) {
+    it(`CK and IK in ${encoding} in ${what}: step ${step}, sip-core`, async () => {
+      const found = await failure(seen(world, leaking(which, encoding)));
+      expect(found, found?.message).to.include({ step, responsible: 'sip-core', clause: 'TS 33.203 6.1.1' });
+    });
+  }
+
+  it('a challenge whose RAND was there before: step 1, sip-core', async () => {
+    const same = (s: string): string => s.replace(/(nonce=")[^"]{22}/, `$1${'A'.repeat(22)}`);
+    const twice: Scenario = { ...figure, steps: [step0(), step1(), deregistered, step1()] };
+    const found = await failure(seen(world, only(/^(REGISTER|SIP\/2.0 401)/, same)), twice);
+    expect(found, found?.message).to.include({ step: '1', responsible: 'sip-core' });
+    expect(found?.message).to.match(/different RANDs/);
+  });
+
+  it('a third-party REGISTER before the 200 to the UE: step 2, sip-core', async () => {
+    const late = wrapped(world, (actor) => ({
+      onRecord: (listener) =>
+        actor.onRecord((record) => {
+          const isOk = actor.kind === 'sip-core' && record.interface === 'SIP-1' && record.direction === 'sent';
+          listener(isOk ? { ...record, sequence: record.sequence + 1_000 } : record);
+        }),
+    }));
+    const found = await failure(late);
+    expect(found, found?.message).to.include({ step: '2', responsible: 'sip-core' });
+    expect(found?.message).to.match(/after the 200 to the UE/);
+  });
 
   const deviations: [string, string, string, RegExp, Json][] = [
     ['register', 'no credentials', '1', /Authorization/, [{ at: 'sip', op: 'remove', path: 'Authorization' }]],
