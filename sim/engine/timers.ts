@@ -57,6 +57,11 @@ export class TimerWheel {
     return this.#pending;
   }
 
+  /** The time by which timers are set, in milliseconds. */
+  get now(): number {
+    return this.#clock.now();
+  }
+
   /** Calls `owner.onTimer(name)` once, `delayMs` milliseconds from now or up to one tick later. */
   set<Name extends string>(owner: TimerOwner<Name>, name: Name, delayMs: number): Timer {
     const timer = new Timer(owner as TimerOwner, name);
@@ -90,6 +95,9 @@ export class TimerWheel {
   #unlink(timer: Timer): void {
     timer.previous.next = timer.next;
     timer.next.previous = timer.previous;
+    // One that has grown old must not keep its former neighbours, with all that they own, for the garbage collector.
+    timer.previous = timer;
+    timer.next = timer;
     timer.tick = -1;
     this.#pending--;
   }

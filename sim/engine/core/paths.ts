@@ -39,7 +39,7 @@ export class RequestPath implements Path {
 export class ResponsePath implements Path {
   readonly reliable: boolean;
   readonly #transport: TransportLayer;
-  readonly #to: Flow | Target;
+  readonly to: Flow | Target;
   readonly #fallback: Target | undefined;
 
   constructor(transport: TransportLayer, request: SipMessage, flow: Flow) {
@@ -48,21 +48,21 @@ export class ResponsePath implements Path {
     const via = request.via!;
     const port = via.port ?? defaultPort(flow.protocol);
     if (this.reliable) {
-      this.#to = flow;
+      this.to = flow;
       this.#fallback = { protocol: flow.protocol, host: via.received ?? via.host, port };
       return;
     }
     const host = via.params.get('maddr') ?? via.received ?? via.host;
     const toPort = typeof via.rport === 'number' ? via.rport : port;
     const back = toPort === flow.remotePort && host === flow.remoteAddress;
-    this.#to = back ? flow : { protocol: flow.protocol, host, port: toPort };
+    this.to = back ? flow : { protocol: flow.protocol, host, port: toPort };
   }
 
   send(octets: Buffer): void {
     const fallback = this.#fallback;
     this.#transport.send(
       octets,
-      this.#to,
+      this.to,
       fallback === undefined
         ? undefined
         : () => {

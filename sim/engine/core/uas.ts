@@ -3,6 +3,7 @@ import { networkLeader, newRequestLeader, nokLeader, noLeader, responseSentLeade
 import type { Routes } from '../control/routes.ts';
 import { type Dialog, uasDialog } from '../dialog/dialog.ts';
 import { buildResponse, type SipMessage } from '../message/index.ts';
+import { Table } from '../table.ts';
 import { serverKey } from '../transaction/keys.ts';
 import type { Flow } from '../transport/index.ts';
 import { answer } from './answer.ts';
@@ -40,7 +41,7 @@ export class Uas implements IncomingHandler {
   readonly #core: Core;
   readonly #routes: Routes<AppConnection>;
   readonly #dialogs: UasDialogs;
-  readonly #incoming = new Map<string, IncomingRequest>();
+  readonly #incoming = new Table<IncomingRequest>();
 
   constructor(core: Core, routes: Routes<AppConnection>, dialogs: UasDialogs) {
     this.#core = core;
@@ -202,7 +203,7 @@ export class Uas implements IncomingHandler {
       transaction.respond(100, buildResponse(request, 100).serialise());
     }
     incoming.patience = wheel.set(incoming, 'patience', APP_PATIENCE_MS);
-    if (!this.#incoming.has(id)) this.#incoming.set(id, incoming);
+    if (this.#incoming.get(id) === undefined) this.#incoming.set(id, incoming);
     return incoming;
   }
 

@@ -4,6 +4,8 @@ import type { TimerWheel } from '../timers.ts';
 export interface Path {
   /** False for UDP alone: retransmissions and the waits for them are needed (RFC 3261 17). */
   readonly reliable: boolean;
+  /** Where it leads: paths with the very same end may stand for one another. */
+  readonly to: object;
   /** Hands octets to the transport. Failure is told later, by `transportError` of the transactions that use the path. */
   send(octets: Buffer): void;
 }

@@ -1,6 +1,5 @@
-import type { Timer, TimerOwner } from '../timers.ts';
-import { TRANSACTION_LIFETIME } from './constants.ts';
 import type { Path, TransactionContext } from './context.ts';
+import type { FinalResponses } from './final-responses.ts';
 
 export type NonInviteServerState = 'trying' | 'proceeding' | 'completed' | 'terminated';
 
@@ -29,68 +28,57 @@ export type NonInviteServerState = 'trying' | 'proceeding' | 'completed' | 'term
  *              | terminated |
  *              +------------+
  * ```
+ * From completed on the final response is all that is needed: {@link FinalResponses} keeps it until J, and this object is
+ * let go.
  */
-export class NonInviteServerTransaction implements TimerOwner<'J'> {
+export class NonInviteServerTransaction {
   readonly kind = 'non-invite-server';
   readonly key: string;
   readonly path: Path;
   #state: NonInviteServerState = 'trying';
   readonly #context: TransactionContext;
-  /**
-   * The last response as a byte string. Thousands wait here for timer J, and each as a Buffer would keep the whole pool
-   * alive that it was cut from.
-   */
-  #last: string | undefined;
-  #expiry: Timer | undefined;
+  readonly #finals: FinalResponses;
+  #provisional: Buffer | undefined;
 
-  constructor(key: string, path: Path, context: TransactionContext) {
+  constructor(key: string, path: Path, context: TransactionContext, finals: FinalResponses) {
     this.key = key;
     this.path = path;
     this.#context = context;
+    this.#finals = finals;
   }
 
   get state(): NonInviteServerState {
     return this.#state;
   }
 
-  /** The request again, from the wire. */
+  /** The request again, from the wire, before the final response. */
   retransmission(): void {
-    if (this.#last !== undefined) this.path.send(Buffer.from(this.#last, 'latin1'));
+    if (this.#provisional !== undefined) this.path.send(this.#provisional);
   }
 
   /** A response from the TU. @returns false if a final one went before. */
   respond(status: number, octets: Buffer): boolean {
     if (this.#state === 'completed' || this.#state === 'terminated') return false;
     this.path.send(octets);
-    if (status < 200 || !this.path.reliable) this.#last = octets.toString('latin1');
-    this.#enter(status < 200 ? 'proceeding' : 'completed');
+    if (status < 200) {
+      this.#provisional = octets;
+      this.#state = 'proceeding';
+    } else if (this.path.reliable) this.#end('terminated');
+    else {
+      this.#finals.add(this.key, this.path, octets);
+      this.#end('completed');
+    }
     return true;
   }
 
   /** Ends the transaction at once and in silence. */
   terminate(): void {
-    if (this.#state !== 'terminated') this.#enter('terminated');
+    if (this.#state === 'trying' || this.#state === 'proceeding') this.#end('terminated');
   }
 
-  onTimer(): void {
-    this.#enter('terminated');
-  }
-
-  #enter(state: NonInviteServerState): void {
+  #end(state: 'completed' | 'terminated'): void {
     this.#state = state;
-    switch (state) {
-      case 'completed':
-        if (this.path.reliable) this.#enter('terminated');
-        else this.#expiry = this.#context.wheel.set(this, 'J', TRANSACTION_LIFETIME);
-        break;
-      case 'terminated':
-        this.#last = undefined;
-        this.#context.wheel.clear(this.#expiry);
-        this.#context.forget(this.key, this);
-        break;
-      case 'trying':
-      case 'proceeding':
-        break;
-    }
+    this.#provisional = undefined;
+    this.#context.forget(this.key, this);
   }
 }

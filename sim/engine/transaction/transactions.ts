@@ -1,7 +1,9 @@
 import type { SipMessage } from '../message/index.ts';
+import { Table } from '../table.ts';
 import type { TimerWheel } from '../timers.ts';
 import type { Flow } from '../transport/index.ts';
 import type { Path, TransactionContext } from './context.ts';
+import { type CompletedTransaction, FinalResponses } from './final-responses.ts';
 import { InviteClientTransaction, type InviteClientUser } from './invite-client.ts';
 import { InviteServerTransaction } from './invite-server.ts';
 import { clientKey } from './keys.ts';
@@ -24,30 +26,33 @@ export type ClientUser = InviteClientUser<ReceivedResponse> & NonInviteClientUse
 
 /** All transactions of an engine, by the keys of keys.ts. */
 export class Transactions {
-  readonly #servers = new Map<string, ServerTransaction>();
-  readonly #clients = new Map<string, ClientTransaction>();
+  readonly #servers = new Table<ServerTransaction>();
+  readonly #finals: FinalResponses;
+  readonly #clients = new Table<ClientTransaction>();
   readonly #serverContext: TransactionContext;
   readonly #clientContext: TransactionContext;
 
   constructor(wheel: TimerWheel) {
+    this.#finals = new FinalResponses(wheel);
     // A key may have been taken by a successor (same branch, long after): only the holder is forgotten.
     this.#serverContext = {
       wheel,
-      forget: (key, held) => this.#servers.get(key) === held && this.#servers.delete(key),
+      forget: (key, held) => this.#servers.delete(key, held as ServerTransaction),
     };
     this.#clientContext = {
       wheel,
-      forget: (key, held) => this.#clients.get(key) === held && this.#clients.delete(key),
+      forget: (key, held) => this.#clients.delete(key, held as ClientTransaction),
     };
   }
 
   /** How many are alive, for figures and leak tests. */
   get size(): { readonly servers: number; readonly clients: number } {
-    return { servers: this.#servers.size, clients: this.#clients.size };
+    return { servers: this.#servers.size + this.#finals.size, clients: this.#clients.size };
   }
 
-  findServer(key: string): ServerTransaction | undefined {
-    return this.#servers.get(key);
+  /** The transaction that a request with this key belongs to (17.2.3). */
+  findServer(key: string): ServerTransaction | CompletedTransaction | undefined {
+    return this.#servers.get(key) ?? this.#finals.find(key);
   }
 
   createInviteServer(key: string, path: Path): InviteServerTransaction {
@@ -57,7 +62,7 @@ export class Transactions {
   }
 
   createNonInviteServer(key: string, path: Path): NonInviteServerTransaction {
-    const transaction = new NonInviteServerTransaction(key, path, this.#serverContext);
+    const transaction = new NonInviteServerTransaction(key, path, this.#serverContext, this.#finals);
     this.#servers.set(key, transaction);
     return transaction;
   }
@@ -87,5 +92,6 @@ export class Transactions {
   /** Ends all in silence: the engine stops. */
   stop(): void {
     for (const transaction of [...this.#servers.values(), ...this.#clients.values()]) transaction.terminate();
+    this.#finals.clear();
   }
 }

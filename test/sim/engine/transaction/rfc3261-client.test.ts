@@ -9,7 +9,7 @@ function setup(reliable: boolean) {
   const start = clock.now();
   const sent: [text: string, at: number][] = [];
   const heard: string[] = [];
-  const path = { reliable, send: (b: Buffer) => void sent.push([b.toString(), clock.now() - start]) };
+  const path = { reliable, to: {}, send: (b: Buffer) => void sent.push([b.toString(), clock.now() - start]) };
   const context = { wheel: new TimerWheel(clock), forget: (key: string) => heard.push(`forgotten ${key}`) };
   const user = {
     onResponse: (_: string, status: number) => void heard.push(String(status)),

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { ManualClock } from '../../../../sim/engine/clock.ts';
 import { TimerWheel } from '../../../../sim/engine/timers.ts';
+import { FinalResponses } from '../../../../sim/engine/transaction/final-responses.ts';
 import { InviteServerTransaction } from '../../../../sim/engine/transaction/invite-server.ts';
 import { NonInviteServerTransaction } from '../../../../sim/engine/transaction/non-invite-server.ts';
 
@@ -10,16 +11,18 @@ function setup(reliable: boolean) {
   const clock = new ManualClock();
   const start = clock.now();
   const sent: [text: string, at: number][] = [];
-  const path = { reliable, send: (b: Buffer) => void sent.push([b.toString(), clock.now() - start]) };
+  const path = { reliable, to: {}, send: (b: Buffer) => void sent.push([b.toString(), clock.now() - start]) };
   const forgotten: string[] = [];
   const context = { wheel: new TimerWheel(clock), forget: (key: string) => forgotten.push(key) };
+  const finals = new FinalResponses(context.wheel);
   return {
+    finals,
     clock,
     sent,
     forgotten,
     context,
     invite: new InviteServerTransaction('k', path, context),
-    other: new NonInviteServerTransaction('k', path, context),
+    other: new NonInviteServerTransaction('k', path, context, finals),
     leaked: () => context.wheel.pending,
   };
 }
@@ -103,33 +106,46 @@ describe('sim/engine: INVITE server transaction (RFC 3261 17.2.1, RFC 6026)', ()
 });
 
 describe('sim/engine: non-INVITE server transaction (RFC 3261 17.2.2)', () => {
-  it('absorbs repetitions while trying, repeats the last response afterwards', () => {
+  it('absorbs repetitions while trying, repeats the last response while proceeding', () => {
     const { other, sent } = setup(false);
     other.retransmission();
     expect(sent).to.deep.equal([]);
     other.respond(100, octets('100'));
     other.retransmission();
+    expect(sent.map(([text]) => text)).to.deep.equal(['100', '100']);
+  });
+
+  it('is forgotten with its final response, which is left to repeat it, and takes no other', () => {
+    const { other, finals, sent, forgotten } = setup(false);
+    other.respond(100, octets('100'));
     other.respond(200, octets('200'));
-    other.retransmission();
-    expect(sent.map(([text]) => text)).to.deep.equal(['100', '100', '200', '200']);
+    expect(other.state).to.equal('completed');
+    expect(forgotten).to.deep.equal(['k']);
+    finals.find('k')!.retransmission();
+    expect(sent.map(([text]) => text)).to.deep.equal(['100', '200', '200']);
     expect(other.respond(500, octets('500'))).to.equal(false);
+    other.terminate();
+    expect(forgotten).to.have.length(1);
   });
 
   it('remembers for timer J (64*T1) on UDP', () => {
-    const { other, clock, leaked } = setup(false);
+    const { other, finals, clock, leaked } = setup(false);
     other.respond(200, octets('200'));
     clock.advance(31_999);
-    expect(other.state).to.equal('completed');
+    expect(finals.find('k')?.state).to.equal('completed');
     clock.advance(1);
-    expect(other.state).to.equal('terminated');
+    expect(finals.find('k')).to.equal(undefined);
+    expect(finals.size).to.equal(0);
     expect(leaked()).to.equal(0);
   });
 
   it('ends at once on a reliable transport', () => {
-    const { other, sent, leaked } = setup(true);
+    const { other, finals, sent, forgotten, leaked } = setup(true);
     other.respond(200, octets('200'));
     expect(other.state).to.equal('terminated');
+    expect(forgotten).to.deep.equal(['k']);
     expect(sent).to.have.length(1);
+    expect(finals.size).to.equal(0);
     expect(leaked()).to.equal(0);
   });
 });
