@@ -3,7 +3,7 @@ import type { JsonObject } from '../sim/control/actor.ts';
 import type { Scenario } from '../sim/scenario/scenario.ts';
 import { client, mcpttId, sipSession } from './checks/keys.ts';
 import { refused } from './checks/refusal.ts';
-import { expectSecret } from './checks/secrecy.ts';
+import { expectSecretFromSip } from './checks/secrecy.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
 
 const USERS = ['alice', 'bob', 'carol', 'dave'];
@@ -52,7 +52,7 @@ export const conf1: Scenario = {
           ['SIP-2', 20],
         ] as const)
           expect(sip.filter((r) => r.interface === name).length, `messages on ${name}`).to.be.at.least(count);
-        expectSecret(sip, [
+        expectSecretFromSip(t, [
           ...USERS.map((user) => ({ what: `MCPTT ID of ${user}`, text: `${user}@mcptt.example` })),
           { what: 'MCPTT client id', text: clientId },
           { what: 'text of a MESSAGE', text: TEXT },

@@ -32,6 +32,7 @@ import { message } from './message.ts';
 import { mime1Profiles } from './mime-1-profiles.ts';
 import { mime1Tampered } from './mime-1-tampered.ts';
 import { mime2 } from './mime-2.ts';
+import { multi1AfterStep4 } from './multi-1-after-step-4.ts';
 import { multi1AtOnce } from './multi-1-at-once.ts';
 import { multi1ForeignToken } from './multi-1-foreign-token.ts';
 import { multi1InTurn } from './multi-1-in-turn.ts';
@@ -65,6 +66,7 @@ export const scenarios: readonly Scenario[] = [
   step4Refusals,
   pol1Off,
   pol1On,
+  multi1AfterStep4,
   multi1AtOnce,
   multi1ForeignToken,
   multi1InTurn,

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { Scenario, StepContext } from '../sim/scenario/scenario.ts';
-import { client } from './checks/keys.ts';
+import { client, expectForgotten, expectRetired, sharedKey } from './checks/keys.ts';
 import { header, startLine } from './checks/sip.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
 import { ends, oldKeyIdIsRefused } from './steps/life-1.ts';
@@ -57,5 +57,24 @@ export const life1LogOff: Scenario = {
       expect(await logins(t), 'logins of alice at the IdM').to.equal(before - 1);
     }),
     oldKeyIdIsRefused,
+    {
+      number: '7',
+      title:
+        'A user logs off who was never authorized for the service: the UE tells the KMS, and the key ends everywhere',
+      clause: 'pCR 7.x.3',
+      responsible: 'kms',
+      guard: 20_000,
+      run: async (t) => {
+        await t.precondition('bob has a key', async () => {
+          await t.actor('ue').do('logIn', { user: 'bob' });
+          await t.actor('ue').do('requestKey', { user: 'bob' });
+        });
+        const { keyId } = await sharedKey(t, 'bob');
+        await t.actor('ue').do('logOff', { user: 'bob' });
+        await expectForgotten(t, keyId, { user: 'bob', reason: /logged-off/, by: 'kms' });
+        t.hold('mcptt-as', 'pCR 7.x.3');
+        await expectRetired(t, keyId);
+      },
+    },
   ],
 };

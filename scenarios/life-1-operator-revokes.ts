@@ -1,5 +1,6 @@
+import { expect } from 'chai';
 import type { Scenario } from '../sim/scenario/scenario.ts';
-import { mcpttId } from './checks/keys.ts';
+import { mcpttId, sharedKey } from './checks/keys.ts';
 import { refusedByKms } from './checks/refusal.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
 import { ends, oldKeyIdIsRefused } from './steps/life-1.ts';
@@ -22,14 +23,17 @@ export const life1OperatorRevokes: Scenario = {
   requirements: ['LIFE-1'],
   actors: withUes('ue'),
   steps: [
-    bringUp('bound'),
+    bringUp('bound', { ue: ['alice', 'bob'] }),
     ends(
       'The operator revokes alice; her CEK ends at UE, server and KMS, and she gets no other',
       /revoked/,
       async (t) => {
+        const others = await sharedKey(t, 'bob');
         await t.actor('kms').do('cekRevoke', { user: mcpttId('alice') });
         const again = t.actor('ue').do('requestKey', { user: 'alice' });
         await refusedByKms(t, 'a request of the revoked user', again, 403);
+        expect(await sharedKey(t, 'bob'), 'key of bob, who is not revoked').to.deep.equal(others);
+        await t.actor('ue').do('publish', { user: 'bob' });
       },
       'kms',
     ),

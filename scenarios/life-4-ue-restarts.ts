@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { Scenario } from '../sim/scenario/scenario.ts';
-import { bindings, expectForgotten, expectRetired, mcpttId, sharedKey, sipSession } from './checks/keys.ts';
+import { bindings, expectForgotten, expectRetired, kmsKeys, mcpttId, sharedKey, sipSession } from './checks/keys.ts';
 import { bringUp, reach, withUes } from './steps/bring-up.ts';
 
 /**
@@ -29,6 +29,12 @@ export const life4UeRestarts: Scenario = {
       run: async (t) => {
         const [old, session] = [await sharedKey(t, 'alice'), await sipSession(t)];
         await t.actor('ue').do('restart');
+        await t.actor('ue').do('logIn', { user: 'alice' });
+        await t.actor('ue').do('requestKey', { user: 'alice' });
+        // The UE has not registered yet, so nobody but the KMS can know that it has started over.
+        await t.until('the KMS ends the CEK of the old SIP session', async () =>
+          (await kmsKeys(t)).some((key) => key.keyId === old.keyId && key.state === 'ended'),
+        );
         await reach(t, 'bound');
         const now = await sharedKey(t, 'alice');
         expect(now.keyId, 'Key ID').not.to.equal(old.keyId);

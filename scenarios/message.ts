@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import type { Scenario } from '../sim/scenario/scenario.ts';
 import { mcpttId, sharedKey } from './checks/keys.ts';
 import { cmsOf, expectUnder, namesKey } from './checks/sealed.ts';
-import { expectSecret } from './checks/secrecy.ts';
+import { expectSecretFromSip } from './checks/secrecy.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
 
 /**
@@ -65,12 +65,25 @@ export const message: Scenario = {
           const { at: _at, ...shown } = { at: 0, ...inbox.at(-1)! };
           expect(shown, `what ${to} got`).to.include({ from: mcpttId(from), text, keyId: opened.keyId });
         }
-        expectSecret(t.records({}, 'all'), [
+        expectSecretFromSip(t, [
           { what: 'text of a MESSAGE', text: 'Where is the fire' },
           { what: 'text of a MESSAGE', text: 'Second floor' },
           { what: 'MCPTT ID', text: 'alice@mcptt.example' },
           { what: 'MCPTT ID', text: 'bob@mcptt.example' },
         ]);
+      },
+    },
+    {
+      number: '6',
+      title: 'What a body says of its sender counts for nothing: bob sees whose key it was under',
+      clause: 'pCR 7.x.1',
+      responsible: 'mcptt-as',
+      guard: 10_000,
+      run: async (t) => {
+        const deviate = [{ at: 'mcptt-info', op: 'set', path: 'mcptt-calling-user-id', value: mcpttId('carol') }];
+        await t.actor('ue').do('sendMessage', { user: 'alice', to: mcpttId('bob'), text: 'I am carol', deviate });
+        const inbox = await t.actor('ue-b').read<{ from: string; text: string }[]>('messages', { user: 'bob' });
+        expect(inbox.at(-1), 'what bob got').to.include({ from: mcpttId('alice'), text: 'I am carol' });
       },
     },
   ],

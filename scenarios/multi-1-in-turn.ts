@@ -1,7 +1,17 @@
 import { expect } from 'chai';
 import type { Scenario } from '../sim/scenario/scenario.ts';
-import { bindings, client, expectForgotten, expectRetired, mcpttId, sharedKey, sipSession } from './checks/keys.ts';
+import {
+  bindings,
+  client,
+  expectForgotten,
+  expectRetired,
+  kmsKeys,
+  mcpttId,
+  sharedKey,
+  sipSession,
+} from './checks/keys.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
+import { replaced } from './steps/life-2.ts';
 
 /**
  * MULTI-1 (pCR 7.x.1): two users one after the other behind one registration; each has keys of its own, and one who logs off
@@ -43,6 +53,24 @@ export const multi1InTurn: Scenario = {
           expect(profile?.mcpttId, 'whose profile').to.equal(mcpttId(user));
         }
         t.show('Key IDs', `${a.keyId} for alice, ${b.keyId} for bob, one SIP session`);
+      },
+    },
+    {
+      number: '5-bis',
+      title: 'Alice’s key is replaced; bob’s stays',
+      clause: 'pCR 7.x.1, 7.x.3',
+      responsible: 'kms',
+      guard: 15_000,
+      run: async (t) => {
+        const [a, b] = [await sharedKey(t, 'alice'), await sharedKey(t, 'bob')];
+        await t.actor('kms').do('cekRotate', { user: mcpttId('alice') });
+        await replaced(t, a);
+        expect(await sharedKey(t, 'bob'), 'bob’s key').to.deep.equal(b);
+        const kept = (await kmsKeys(t)).filter(({ user, state }) => user === mcpttId('bob') && state !== 'ended');
+        expect(
+          kept.map(({ keyId }) => keyId),
+          'bob’s keys at the KMS',
+        ).to.deep.equal([b.keyId]);
       },
     },
     {

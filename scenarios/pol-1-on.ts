@@ -54,5 +54,19 @@ export const pol1On: Scenario = {
         ).to.include(mcpttId('alice'));
       },
     },
+    {
+      number: '5',
+      title: 'After step 4 a MESSAGE and an INVITE in clear are refused all the same',
+      clause: 'pCR 7.x',
+      responsible: 'mcptt-as',
+      guard: 15_000,
+      run: async (t) => {
+        const deviate = [{ at: 'cms', op: 'set', path: 'protection', value: 'none' }];
+        const args = { user: 'alice', to: mcpttId('bob'), deviate };
+        const send = t.actor('ue').do('sendMessage', { ...args, text: 'in clear' });
+        await refusedBySip(t, 'MESSAGE in clear', send, 403, /protection is required/);
+        await refusedBySip(t, 'INVITE in clear', t.actor('ue').do('call', args), 403, /protection is required/);
+      },
+    },
   ],
 };

@@ -2,8 +2,8 @@ import { expect } from 'chai';
 import type { Scenario } from '../sim/scenario/scenario.ts';
 import { mcpttId, sharedKey } from './checks/keys.ts';
 import { refusedBySip } from './checks/refusal.ts';
-import { cmsOf, namesKey } from './checks/sealed.ts';
-import { expectSecret } from './checks/secrecy.ts';
+import { cmsOf, expectUnder, namesKey } from './checks/sealed.ts';
+import { expectSecretFromSip } from './checks/secrecy.ts';
 import { bringUp, reach, withUes } from './steps/bring-up.ts';
 
 /**
@@ -72,11 +72,68 @@ export const privateCall: Scenario = {
           expect(sealed.length, `protected bodies at ${ue}: two INVITEs and their 200s`).to.equal(4);
           for (const record of sealed) expect(namesKey(t.about(record), own.keyId), `key of ${ue}`).to.equal(true);
         }
-        expectSecret(t.records({}, 'all'), [
+        expectSecretFromSip(t, [
           { what: 'SDP', text: 'm=audio' },
           { what: 'MCPTT signalling', text: 'session-type' },
           { what: 'MCPTT ID', text: 'bob@mcptt.example' },
         ]);
+      },
+    },
+    {
+      number: '5-bis',
+      title:
+        'Both keys change during a call: it goes on under the new ones, from either end, and the old ones seal nothing',
+      clause: 'pCR 7.x.3',
+      responsible: 'mcptt-as',
+      guard: 20_000,
+      run: async (t) => {
+        const [near, far] = [t.actor('ue'), t.actor('ue-b')];
+        const deviate = [{ at: 'mcptt-info', op: 'set', path: 'mcptt-calling-user-id', value: mcpttId('carol') }];
+        const { callId } = await near.do<{ callId: string }>('call', { user: 'alice', to: mcpttId('bob'), deviate });
+        const called = await t.until('the call at bob’s UE', async () => (await far.read<Call[]>('calls'))[0]);
+        expect(called.peer, 'who calls bob, by the key and not by what the body says').to.equal(mcpttId('alice'));
+        const old = [await sharedKey(t, 'alice'), await sharedKey(t, 'bob', 'ue-b')];
+        for (const user of ['alice', 'bob']) await t.actor('kms').do('cekRotate', { user: mcpttId(user) });
+        const [a, b] = await t.until('both keys have changed', async () => {
+          const now = [await sharedKey(t, 'alice'), await sharedKey(t, 'bob', 'ue-b')] as const;
+          return now.every(({ keyId }) => old.every((before) => before.keyId !== keyId)) && now;
+        });
+        const seen = t.records().length;
+        await near.do('reinvite', { callId });
+        await far.do('reinvite', { callId: called.callId });
+        for (const [ue, own] of [
+          ['ue', a],
+          ['ue-b', b],
+        ] as const) {
+          const sealed = t
+            .records()
+            .slice(seen)
+            .filter((r) => r.interface === 'SIP-1' && r.actor === ue && cmsOf(r) !== undefined);
+          expect(sealed.length, `protected bodies at ${ue}: two re-INVITEs and their 200s`).to.equal(4);
+          for (const record of sealed) {
+            t.hold(record.direction === 'sent' ? 'ue' : 'mcptt-as', 'pCR 7.x.3');
+            expectUnder(t, record, own.keyId);
+          }
+        }
+        t.hold('mcptt-as', 'pCR 7.x.3');
+        await near.do('hangUp', { callId });
+      },
+    },
+    {
+      number: '5-ter',
+      title: 'Bob logs off during a call: the call ends at both ends, because his service has',
+      clause: 'pCR 7.x.3',
+      responsible: 'mcptt-as',
+      guard: 20_000,
+      run: async (t) => {
+        await t.actor('ue').do('call', { user: 'alice', to: mcpttId('bob') });
+        await t.actor('ue-b').do('logOff', { user: 'bob' });
+        for (const actor of ['mcptt-as', 'ue', 'ue-b'])
+          await t.until(
+            `the call ends at ${actor}`,
+            async () => (await t.actor(actor).read<Call[]>('calls')).length === 0,
+          );
+        await t.precondition('bob is authorized again', () => reach(t, 'bound', 'ue-b', ['bob']));
       },
     },
     {
