@@ -41,7 +41,8 @@ export async function authorize(
 ): Promise<Principal> {
   const [header, another] = request.headersDistinct.authorization ?? [];
   // RFC 6750 section 3.1, invalid_request: which of the two would count is not to be left to the HTTP stack.
-  if (another !== undefined) throw new KmsRefusal('KMS_BAD_REQUEST', 'there is more than one Authorization header');
+  if (another !== undefined)
+    throw new KmsRefusal('KMS_BAD_AUTHORIZATION', 'there is more than one Authorization header');
   if (header !== undefined) {
     const token = tokenOf(header);
     const claims = await checkToken(token);

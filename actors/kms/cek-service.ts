@@ -49,6 +49,8 @@ const SERVING: readonly IssuedCekState[] = ['pending-ack', 'active'];
 const KEY_ID_ATTEMPTS = 64;
 /** Events about a CEK are kept this long after its end, for clients that were away. */
 const EVENTS_KEPT = 3_600_000;
+/** When the store could not be read or written, lifetimes are looked after again so much later. */
+const SWEEP_AGAIN = 10_000;
 
 export class CekService {
   readonly #parts: CekServiceParts;
@@ -359,7 +361,10 @@ export class CekService {
       this.#dueAt = Number.POSITIVE_INFINITY;
       this.#working = this.#working
         .then(() => this.#sweep())
-        .catch((error: unknown) => this.#parts.log.error({ error }, 'the lifetimes of CEKs could not be looked after'));
+        .catch((error: unknown) => {
+          this.#parts.log.error({ error }, 'the lifetimes of CEKs could not be looked after');
+          this.#dueBy(this.#parts.clock.now() + SWEEP_AGAIN);
+        });
     });
   }
 

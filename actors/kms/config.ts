@@ -24,6 +24,8 @@ export interface KmsConfig {
    */
   readonly masterSecrets?: string;
   readonly policy?: PolicyChange;
+  /** How long a request may take to come in, milliseconds; 10 s unless told. */
+  readonly requestTimeout?: number;
   /** How long `connect` waits for the IdM's keys, milliseconds. */
   readonly connectWait?: number;
 }

@@ -24,6 +24,7 @@ export interface EventStreamsParts {
 interface Stream {
   readonly userUri: string;
   readonly clientId: string | undefined;
+  readonly mayHaveKeys: () => boolean;
   readonly session: Session;
   readonly response: ServerResponse;
   /** Names the exchange in message records; the client's records have the same. */
@@ -55,13 +56,14 @@ export class EventStreams {
 
   /**
    * Turns a request into a stream, which ends with the connection or when the token does.
+   * @param whose `mayHaveKeys` is what policy says at the moment; without it the client learns of ends alone
    * @param after the last event that the client has, 0 for none
    * @param until when the client's authorization ends, milliseconds since 1970: it then comes again with another token
    */
   async serve(
     request: IncomingMessage,
     response: ServerResponse,
-    whose: { userUri: string; clientId?: string },
+    whose: { userUri: string; clientId?: string; mayHaveKeys: () => boolean },
     after: number,
     until: number,
   ): Promise<void> {
@@ -74,6 +76,7 @@ export class EventStreams {
     const stream: Stream = {
       userUri: whose.userUri,
       clientId: whose.clientId,
+      mayHaveKeys: whose.mayHaveKeys,
       session,
       response,
       span,
@@ -127,7 +130,8 @@ export class EventStreams {
         const events = await this.#parts.store.eventsAfter(whose, stream.sent, BATCH);
         if (events.length === 0) break;
         for (const event of events) {
-          const news = await this.#parts.compose(event);
+          const withheld = event.what === 'cek' && !stream.mayHaveKeys();
+          const news = withheld ? undefined : await this.#parts.compose(event);
           if (!isOpen(stream)) return;
           if (news !== undefined) this.#push(stream, String(event.id), 'cek' in news ? 'cek' : 'cek-end', news);
           stream.sent = event.id;

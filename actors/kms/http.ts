@@ -17,6 +17,7 @@ import { postedUrl, sameUrl } from './posted-url.ts';
 import type { RateLimit } from './rate-limit.ts';
 import { KmsRefusal } from './refusal.ts';
 import type { Resources } from './resources.ts';
+import { bareRefusal, NOBODY } from './unreadable.ts';
 
 export interface HttpParts {
   readonly kmsUri: string;
@@ -36,8 +37,9 @@ export interface HttpParts {
 
 /** How far a request's Time may lie from the KMS's clock, milliseconds. */
 const TIME_WINDOW = 5 * 60_000;
-/** UserUri of an answer to somebody who is not known. */
-const NOBODY = 'urn:mcptt-testbed:nobody';
+
+/** RFC 6750 section 3.1. */
+const BEARER_ERRORS: Record<number, string> = { 400: 'invalid_request', 401: 'invalid_token' };
 
 interface Exchange {
   principal?: Principal;
@@ -63,6 +65,14 @@ export function createHttpApp(parts: HttpParts): Express {
   app.use((req, res, next) => {
     res.set('Cache-Control', 'no-store');
     res.once('finish', () => parts.counted(resourceName(req.path), res.statusCode));
+    next();
+  });
+
+  app.use((req, _res, next) => {
+    // RFC 9112 section 3.2
+    if (req.headers.host === undefined && req.httpVersion !== '1.0') {
+      throw new KmsRefusal('KMS_BAD_HTTP', 'there is no Host header');
+    }
     next();
   });
 
@@ -131,7 +141,11 @@ export function createHttpApp(parts: HttpParts): Express {
     if (!/^\d{1,15}$/.test(last))
       throw new KmsRefusal('KMS_BAD_REQUEST', 'Last-Event-ID is not one that this KMS gave');
     const { client } = req.query;
-    const whose = { userUri: principal.uri, ...(typeof client === 'string' ? { clientId: client } : {}) };
+    const whose = {
+      userUri: principal.uri,
+      mayHaveKeys: () => resources.deniedByPolicy(principal) === undefined,
+      ...(typeof client === 'string' ? { clientId: client } : {}),
+    };
     await parts.events.serve(req, res, whose, Number(last), principal.until);
   });
   only('GET', KMS_PATHS.cekEvents);
@@ -154,7 +168,8 @@ export function createHttpApp(parts: HttpParts): Express {
       userUri: exchange?.principal?.uri ?? null,
       reason: refusal.message,
     });
-    if (refusal.status === 401 || refusal.status === 403) res.set('WWW-Authenticate', challenge(refusal));
+    const challenged = refusal.status === 401 || refusal.status === 403 || refusal.code === 'KMS_BAD_AUTHORIZATION';
+    if (challenged) res.set('WWW-Authenticate', challenge(refusal));
     if (refusal.retryAfter !== undefined) res.set('Retry-After', String(refusal.retryAfter));
     respond(req, res, refusal.status, { error: { code: refusal.errorCode, message: refusal.message } });
   };
@@ -166,16 +181,8 @@ export function createHttpApp(parts: HttpParts): Express {
       return;
     }
     parts.log.error({ error }, 'the KMS could not refuse as it should');
-    const { kmsUri, clock } = parts;
-    const sorry = { code: 4002, message: 'the KMS cannot answer just now' };
-    const octets = buildKmsResponse({
-      userUri: NOBODY,
-      kmsUri,
-      time: clock.now(),
-      clientReqUrl: `https://${kmsUri}/`,
-      error: sorry,
-    });
-    res.status(503).type(KMS_MEDIA_TYPE).send(Buffer.from(octets));
+    const sorry = new KmsRefusal('KMS_UNAVAILABLE', 'the KMS cannot answer just now');
+    res.status(503).type(KMS_MEDIA_TYPE).send(bareRefusal(parts, sorry));
   };
   app.use(giveUp);
   return app;
@@ -235,7 +242,7 @@ export function createHttpApp(parts: HttpParts): Express {
   function challenge(refusal: KmsRefusal): string {
     const realm = `Bearer realm="${parts.kmsUri}"`;
     if (refusal.code === 'KMS_NO_TOKEN') return `${realm}, scope="${parts.scope}"`;
-    const error = refusal.status === 401 ? 'invalid_token' : 'insufficient_scope';
+    const error = BEARER_ERRORS[refusal.status] ?? 'insufficient_scope';
     const description = refusal.message.replace(/[^\x20\x21\x23-\x5b\x5d-\x7e]/g, "'");
     return `${realm}, error="${error}", error_description="${description}", scope="${parts.scope}"`;
   }

@@ -32,6 +32,7 @@ import { Resources } from './resources.ts';
 import { closeHttps, listenHttps } from './server.ts';
 import type { CekFilter, KmsStore } from './store.ts';
 import { tokenCheck } from './token-check.ts';
+import { answerUnreadable } from './unreadable.ts';
 import { Vault } from './vault.ts';
 
 /** How long the MCPTT server may take to answer a push, milliseconds. */
@@ -51,17 +52,20 @@ export function createKms(config: KmsConfig, context: ActorContext, shared: KmsS
   return new Kms(config, context, shared);
 }
 
-/** What exists between `start` and `stop`. */
-interface Running {
-  readonly secrets: KmsSecrets;
+interface Opened {
   readonly store: KmsStore;
+  readonly audit: Audit;
+  readonly https: HttpsClient;
   readonly engine: SakkeEngine;
+}
+
+/** What exists between `start` and `stop`. */
+interface Running extends Opened {
+  readonly secrets: KmsSecrets;
   readonly keys: IdentityKeys;
   readonly ceks: CekService;
   readonly pusher: Pusher;
   readonly events: EventStreams;
-  readonly audit: Audit;
-  readonly https: HttpsClient;
   readonly server: Server;
   readonly url: string;
 }
@@ -114,11 +118,9 @@ class Kms implements Actor {
     const inState = (name: string): string | undefined =>
       stateFolder === undefined ? undefined : join(stateFolder, name);
     const { secrets, certificate } = await this.#identity(inState('master-secrets.json'));
-    const engine = this.#shared.engine ?? (await IbcPool.start());
-    const store = openLibsqlStore(inState('kms.db'), new Vault(secrets.storeKey));
-    const audit = new Audit(clock, inState('audit.jsonl'));
+    const open = await this.#open(secrets, inState);
+    const { store, audit, engine, https } = open;
     const keys = new IdentityKeys({ engine, secrets, certificate, store, clock });
-    const https = httpsClient(tls);
     const policy = (): KmsPolicy => this.#policy;
 
     const composer = new Composer({ store, keys, clock, policy });
@@ -172,17 +174,45 @@ class Kms implements Actor {
       report,
       counted: (resource, status) => this.#metrics.request(resource, status),
     });
-    const parts = { secrets, store, engine, keys, ceks, pusher, events, audit, https };
+    const parts = { secrets, ...open, keys, ceks, pusher, events };
     try {
-      const { port = 0, publicHost } = this.#config;
-      this.#running = { ...parts, ...(await listenHttps(app, tls, { host, port, publicHost })) };
+      const { port = 0, publicHost, requestTimeout } = this.#config;
+      const listening = await listenHttps(app, tls, { host, port, publicHost, requestTimeout });
+      answerUnreadable(listening.server, { kmsUri: this.#config.kmsUri, clock, audit });
+      this.#running = { ...parts, ...listening };
     } catch (error) {
       await this.#close(parts);
       throw error;
     }
     this.#metrics.observe({ streams: () => events.open, audit });
-    await ceks.start();
+    try {
+      await ceks.start();
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
     return this.#endpoints();
+  }
+
+  /** What holds files or threads. What was opened is closed again when the rest cannot be. */
+  async #open(secrets: KmsSecrets, inState: (name: string) => string | undefined): Promise<Opened> {
+    const { clock, log, tls } = this.#context;
+    const opened: { close(): Promise<void> }[] = [];
+    const open = <T extends { close(): Promise<void> }>(part: T): T => {
+      opened.push(part);
+      return part;
+    };
+    try {
+      const store = open(openLibsqlStore(inState('kms.db'), new Vault(secrets.storeKey)));
+      const audit = open(new Audit(clock, inState('audit.jsonl'), log));
+      const https = open(httpsClient(tls));
+      const engine = this.#shared.engine ?? open(await IbcPool.start());
+      return { store, audit, https, engine };
+    } catch (error) {
+      for (const part of opened.reverse()) await part.close();
+      zeroSecrets(secrets);
+      throw error;
+    }
   }
 
   /**

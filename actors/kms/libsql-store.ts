@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import Database from 'libsql';
 import type { CekEndReason } from '../messages/kms/cek.ts';
 import type { IssuedCekState } from '../security/cek/issued-state.ts';
+import { StateError } from './state-error.ts';
 import type { CekChange, CekFilter, CekRecord, Effects, KmsStore, QueuedPush, StoredEvent } from './store.ts';
 import type { Vault } from './vault.ts';
 
@@ -45,10 +46,18 @@ class StateMoved extends Error {}
 /**
  * @param file absent = in memory
  * @param vault how CEKs and key sets are encrypted; the key is not the store's
+ * @throws StateError when the file cannot be opened and written, or is no database
  */
 export function openLibsqlStore(file: string | undefined, vault: Vault): KmsStore {
-  if (file !== undefined) mkdirSync(dirname(file), { recursive: true });
-  return new LibsqlStore(new Database(file ?? ':memory:', { timeout: 5_000 }), vault);
+  let db: Database.Database | undefined;
+  try {
+    if (file !== undefined) mkdirSync(dirname(file), { recursive: true });
+    db = new Database(file ?? ':memory:', { timeout: 5_000 });
+    return new LibsqlStore(db, vault);
+  } catch (error) {
+    db?.close();
+    throw new StateError(file ?? ':memory:', error);
+  }
 }
 
 /** libsql answers at once: the methods are asynchronous because another store's would be. */
@@ -233,7 +242,15 @@ class LibsqlStore implements KmsStore {
   }
 
   #atomically(work: () => void): void {
-    this.#db.transaction(work).immediate();
+    this.#db.exec('BEGIN IMMEDIATE');
+    try {
+      work();
+      this.#db.exec('COMMIT');
+    } catch (error) {
+      // A full disk has rolled back already, and a second time is an error that would hide the first.
+      if (this.#db.inTransaction) this.#db.exec('ROLLBACK');
+      throw error;
+    }
   }
 
   #sql(text: string): Database.Statement {

@@ -11,6 +11,12 @@ const REFUSALS = {
   /** Time is not recent. */
   KMS_STALE_TIME: [1005, 400],
   KMS_TOO_LARGE: [1006, 413],
+  /** An Authorization that could be read in two ways (RFC 6750 section 3.1, invalid_request). */
+  KMS_BAD_AUTHORIZATION: [1007, 400],
+  /** Not HTTP as RFC 9112 has it. */
+  KMS_BAD_HTTP: [1008, 400],
+  KMS_HEAD_TOO_LARGE: [1009, 431],
+  KMS_TOO_SLOW: [1010, 408],
   /** No bearer token and no client certificate (RFC 6750 section 3.1: no error code then). */
   KMS_NO_TOKEN: [2001, 401],
   KMS_INVALID_TOKEN: [2002, 401],

@@ -50,7 +50,7 @@ export class Resources {
    * @param time the path's NTP time, 16 hexadecimal digits
    */
   async keyProv(principal: Principal, request: KmsRequest, time?: string): Promise<KmsMessage> {
-    this.#checkPolicy(principal);
+    this.#checkMayIssue(principal);
     const current = this.#parts.keys.periodAt();
     const periods = time === undefined ? [current, current + 1] : [this.#periodOf(time, current)];
     const { cekRequests, clientId } = request;
@@ -73,7 +73,7 @@ export class Resources {
 
   /** Decides about the update of each CEK that is named; the rule stands in policy.ts. */
   async update(principal: Principal, request: KmsRequest): Promise<KmsMessage> {
-    this.#checkPolicy(principal);
+    this.#checkMayIssue(principal);
     if (request.cekRequests.length === 0) throw new KmsRefusal('KMS_BAD_REQUEST', 'an update needs a <CekRequest>');
     const asker =
       principal.kind === 'user' ? { kind: 'user' as const, userUri: principal.uri } : { kind: 'server' as const };
@@ -114,6 +114,13 @@ export class Resources {
     return { type: 'key-prov', keySets: [], ceks: ceks.filter((cek) => cek !== undefined) };
   }
 
+  /** Why policy allows this principal no key material; undefined when it may have it. */
+  deniedByPolicy(principal: Principal): string | undefined {
+    if (principal.kind !== 'user') return undefined;
+    const who = { mcpttId: principal.uri, clientId: principal.oauthClientId ?? '' };
+    return refusalByPolicy(this.#parts.policy(), who);
+  }
+
   async #obtain(principal: Principal, clientId: string, sipSession: string): Promise<Cek | undefined> {
     const limit = this.#parts.policy().cek.endsWithToken ? principal.until : undefined;
     const record = await this.#parts.ceks.obtain({ userUri: principal.uri, clientId, sipSession }, limit);
@@ -133,11 +140,10 @@ export class Resources {
     if (owner !== principal.uri) throw new KmsRefusal('KMS_OTHER_IDENTITY', "another user's CEK is not yours to end");
   }
 
-  #checkPolicy(principal: Principal): void {
-    if (principal.kind !== 'user') return;
-    const who = { mcpttId: principal.uri, clientId: principal.oauthClientId ?? '' };
-    const why = refusalByPolicy(this.#parts.policy(), who);
+  #checkMayIssue(principal: Principal): void {
+    const why = this.deniedByPolicy(principal);
     if (why !== undefined) throw new KmsRefusal('KMS_DENIED_BY_POLICY', why);
+    this.#parts.audit.check();
   }
 
   #periodOf(time: string, current: number): number {

@@ -5,17 +5,19 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { TlsIdentity } from '../../sim/control/actor.ts';
 
-/** A request that does not come in within this time is given up, milliseconds. */
+/** A request that does not come in within this time is given up, milliseconds; so is a TLS handshake. */
 const REQUEST_TIMEOUT = 10_000;
 
 /**
+ * @param requestTimeout see {@link REQUEST_TIMEOUT}
  * @returns the server and its address, `https://host:port`
  */
 export async function listenHttps(
   listener: RequestListener,
   tls: TlsIdentity,
-  at: { host: string; port: number; publicHost?: string | undefined },
+  at: { host: string; port: number; publicHost?: string | undefined; requestTimeout?: number | undefined },
 ): Promise<{ server: Server; url: string }> {
+  const requestTimeout = at.requestTimeout ?? REQUEST_TIMEOUT;
   const server = createServer(
     {
       cert: tls.certificate,
@@ -25,8 +27,12 @@ export async function listenHttps(
       // Clients come with a token and without a certificate; whether one that is shown is good is asked per request.
       requestCert: true,
       rejectUnauthorized: false,
-      requestTimeout: REQUEST_TIMEOUT,
-      headersTimeout: REQUEST_TIMEOUT,
+      requestTimeout,
+      headersTimeout: requestTimeout,
+      handshakeTimeout: requestTimeout,
+      // How often Node looks for requests that are late: every 30 s unless told.
+      connectionsCheckingInterval: Math.min(1_000, requestTimeout),
+      requireHostHeader: false, // the application refuses what has none, with a KmsError
       maxHeaderSize: 16 * 1024,
     },
     listener,

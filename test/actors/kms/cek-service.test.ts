@@ -209,6 +209,20 @@ describe('LIFE-1 and LIFE-2 at the KMS', () => {
     await close();
   });
 
+  it('lifetimes are looked after again when the store failed once', async () => {
+    const { get, acknowledge, pass, store, stateOf, close } = setUp({ policy: { cek: { lifetime: HOUR } } });
+    const { keyId } = await get();
+    await acknowledge();
+    const { ceks } = store;
+    store.ceks = () => Promise.reject(new Error('database or disk is full'));
+    await pass(HOUR);
+    store.ceks = ceks.bind(store);
+    expect(await stateOf(keyId)).to.equal('active');
+    await pass(10_000);
+    expect(await stateOf(keyId)).to.equal('ended');
+    await close();
+  });
+
   it('a CEK that ends before it was pushed is not pushed any more', async () => {
     const { get, service, acknowledge, close } = setUp();
     const { keyId } = await get();

@@ -130,6 +130,22 @@ describe('server-sent events of the KMS', () => {
     expect(keyIds(one.seen)).to.deep.equal([tablet]);
   });
 
+  it('bring no CEK to whom policy allows none, by MCPTT ID or by client, but the ends of those it has', async () => {
+    const first = await obtain();
+    const { seen } = listen(await tokenOf(ALICE));
+    const stranger = listen(
+      await setting.idm.sign(setting.idm.claims(Date.now(), { client_id: 'somebody-elses-app' })),
+    );
+    await until('the first event', () => seen.length === 1);
+    await running.kms.verbs.setPolicy!({ deniedMcpttIds: [ALICE] });
+    const second = await rotated();
+    await running.kms.verbs.cekRevoke!({ keyId: second });
+    const ends = [`end ${second}`];
+    await until('the end', () => seen.length === 2 && stranger.seen.length === 1);
+    expect(keyIds(seen)).to.deep.equal([first, ...ends]);
+    expect(keyIds(stranger.seen)).to.deep.equal(ends);
+  });
+
   it('need a token, and a Last-Event-ID that is one', async () => {
     const get = (headers: Record<string, string>) =>
       setting.asUe.fetch(`${running.url}${KMS_PATHS.cekEvents}`, { headers });

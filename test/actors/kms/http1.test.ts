@@ -310,8 +310,40 @@ describe('HTTP-1 at the KMS', () => {
           '',
         );
         expect(answer).to.match(/^HTTP\/1.1 400 /);
-        expect(answer).to.contain('<ErrorCode>1002</ErrorCode>');
+        expect(answer).to.contain('<ErrorCode>1007</ErrorCode>');
+        expect(answer, 'RFC 6750 section 3.1').to.match(/^WWW-Authenticate: Bearer .*error="invalid_request"/m);
       }
+    });
+    it('a KmsError for what is no HTTP request, too: 400, 431, and 408 for one that does not come in in time', async () => {
+      const impatient = await startKms(setting, { connect: false, config: { requestTimeout: 100 } });
+      const { hostname, port } = new URL(impatient.url);
+      const answerTo = async (octets: string): Promise<string> => {
+        const socket = tlsConnect({ host: hostname, port: Number(port), ca: setting.ca.certificate });
+        socket.setTimeout(8_000, () => socket.destroy(new Error('the KMS did not answer within 8 s')));
+        socket.write(octets);
+        const pieces: Buffer[] = [];
+        for await (const piece of socket) pieces.push(piece as Buffer);
+        return Buffer.concat(pieces).toString();
+      };
+      const start = `POST ${KMS_PATHS.init} HTTP/1.1\r\n`;
+      const host = `Host: ${hostname}:${port}\r\n`;
+      for (const [octets, status, code] of [
+        ['FOO / HTTP/1.1\r\n\r\n', 400, 1008],
+        [`${start}Connection: close\r\n\r\n`, 400, 1008],
+        [`${start}${host}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`, 400, 1008],
+        [`${start}${host}X: ${'x'.repeat(17_000)}\r\n\r\n`, 431, 1009],
+        [`${start}${host}`, 408, 1010],
+        [`${start}${host}Authorization: Bearer ${await token()}\r\nContent-Length: 5\r\n\r\n<`, 408, 1010],
+      ] as const) {
+        const answer = await answerTo(octets);
+        expect(answer, octets.slice(0, 80)).to.match(new RegExp(`^HTTP/1.1 ${status} `));
+        const body = answer.slice(answer.indexOf('\r\n\r\n') + 4);
+        expect(parseKmsResponse(Buffer.from(body)).error?.code, octets.slice(0, 80)).to.equal(code);
+        expect(answer.match(/HTTP\/1.1/g), 'one answer').to.have.length(1);
+      }
+      const refused = (await impatient.kms.readings.audit!({})) as JsonObject[];
+      expect(refused.filter(({ code }) => code === 'KMS_TOO_SLOW')).to.have.length(2);
+      await impatient.kms.stop();
     });
     it('an answer is valid XML of the schema whatever the URL and the host were', async () => {
       const good = await token();

@@ -5,6 +5,7 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
 import express from 'express';
+import { DEFAULT_POLICY } from '../../../actors/kms/policy.ts';
 import { ServerKmsClient } from '../../../actors/mcptt-as/kms-client.ts';
 import { createPushReceiver } from '../../../actors/mcptt-as/push-receiver.ts';
 import { kekProtection } from '../../../actors/messages/body-protection.ts';
@@ -102,6 +103,8 @@ describe('pCR 7.x.3: the life of a CEK between KMS, MCPTT client and MCPTT serve
   let ceks: CekKeyStore;
   let clients: UeKmsClient[] = [];
   let kmsTls: IssuedIdentity;
+  /** How far the KMS's clock has been moved, milliseconds. */
+  let ahead = 0;
 
   before(async () => {
     setting = await createSetting();
@@ -111,7 +114,9 @@ describe('pCR 7.x.3: the life of a CEK between KMS, MCPTT client and MCPTT serve
 
   beforeEach(async () => {
     server = await ServerEnd.start(setting);
-    running = await startKms(setting, { connect: false, config: { policy: { pushWait: 2_000 } } });
+    ahead = 0;
+    const clock = { ...systemClock, now: () => systemClock.now() + ahead };
+    running = await startKms(setting, { connect: false, clock, config: { policy: { pushWait: 2_000 } } });
     await server.connect(setting, running.url);
     await running.kms.connect({ 'mcptt-as': { https: server.url } });
     ceks = new CekKeyStore(systemClock);
@@ -291,8 +296,7 @@ describe('pCR 7.x.3: the life of a CEK between KMS, MCPTT client and MCPTT serve
     const client = await clientOf(ALICE);
     const { keyId } = await client.requestKey(SESSION);
     await client.eventsSettled();
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    await verb('setPolicy', { cek: { renewAfter: 15 } });
+    ahead = DEFAULT_POLICY.cek.renewAfter;
     const answers = await Promise.all([
       client.askUpdate(SESSION, keyId!),
       server.kms!.askUpdate({ keyId: keyId!, sipSession: SESSION }).then((id) => ({ keyId: id })),

@@ -1,17 +1,31 @@
 /** CEK-2 over restarts, STEP-3bP when the KMS is killed between issue and push, secrets at rest and their file. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
+import { createKms } from '../../../actors/kms/kms.ts';
 import { openLibsqlStore } from '../../../actors/kms/libsql-store.ts';
 import { formatSecrets, loadOrCreateSecrets, parseSecrets } from '../../../actors/kms/master-secrets.ts';
 import { Vault } from '../../../actors/kms/vault.ts';
 import { KMS_PATHS } from '../../../actors/messages/kms/namespaces.ts';
 import type { JsonObject } from '../../../sim/control/actor.ts';
-import { ALICE, createSetting, post, SESSION, type Setting, startKms, until } from './harness.ts';
+import { systemClock } from '../../../sim/engine/clock.ts';
+import {
+  ALICE,
+  createSetting,
+  KMS_URI,
+  post,
+  SERVER_ID,
+  SESSION,
+  type Setting,
+  silentLog,
+  startKms,
+  until,
+} from './harness.ts';
 
 const secrets = (octet: number) => ({
   zT: new Uint8Array(128).fill(octet),
@@ -140,6 +154,56 @@ describe('KMS: what outlives a process', () => {
       const error = (await loadOrCreateSecrets(path, () => secrets(1)).catch((caught: Error) => caught)) as Error;
       expect(error).to.have.property('code', 'KMS_SECRETS_UNUSABLE');
     }
+  });
+
+  it('a state folder that cannot be worked with is said so, whichever file it is', async () => {
+    for (const [name, make] of [
+      ['kms.db', (path: string) => mkdir(path)],
+      ['kms.db', (path: string) => writeFile(path, 'x'.repeat(5_000))],
+      ['audit.jsonl', (path: string) => mkdir(path)],
+    ] as const) {
+      const stateFolder = await mkdtemp(join(folder, 'state-'));
+      await make(join(stateFolder, name));
+      // Without an engine of the test's: a pool of its own that stayed behind would keep this process from ending.
+      const kms = createKms(
+        { kmsUri: KMS_URI, mcpttServerId: SERVER_ID },
+        {
+          name: 'kms',
+          report: () => undefined,
+          clock: systemClock,
+          log: silentLog,
+          tls: setting.tls,
+          host: '127.0.0.1',
+          stateFolder,
+        },
+      );
+      const error = (await kms.start().catch((caught: Error) => caught)) as Error;
+      expect(error).to.have.property('code', 'KMS_STATE_UNUSABLE');
+      expect(error.message).to.contain(join(stateFolder, name));
+    }
+  });
+
+  it('while the disk is full nothing is issued, and the KMS lives', async function () {
+    if (!existsSync('/dev/full')) {
+      console.log('      skipped: this system has no /dev/full');
+      this.skip();
+    }
+    await symlink('/dev/full', join(folder, 'audit.jsonl'));
+    const running = await startKms(setting, { stateFolder: folder, idm: false });
+    const refused = await post(setting.asUe, `${running.url}${KMS_PATHS.keyProv}`, {});
+    expect([refused.status, refused.response.error?.code], 'a refusal that is not written is a refusal').to.deep.equal([
+      401, 2001,
+    ]);
+    await running.kms.connect({ idm: { issuer: setting.idm.issuer } });
+    const token = await setting.idm.sign(setting.idm.claims(Date.now()));
+    const request = { cekRequests: [{ sipSession: SESSION }] };
+    for (let i = 0; i < 2; i += 1) {
+      const answer = await post(setting.asUe, `${running.url}${KMS_PATHS.keyProv}`, { token, request });
+      expect([answer.status, answer.response.error?.code]).to.deep.equal([503, 4002]);
+      expect(answer.headers.get('retry-after')).to.equal('30');
+    }
+    expect(await running.kms.readings.ceks!({})).to.deep.equal([]);
+    await running.kms.stop();
   });
 
   it('master secrets of another form are refused without being quoted', async () => {
