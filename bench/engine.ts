@@ -2,13 +2,19 @@
  * The engine under load, each part in a process of its own as in a deployment:
  *
  *   SIPp ──UDP REGISTER──► engine ──control port──► drachtio-srf application, which answers 200
+ *   probe ─────┘
  *
- *   npm run bench:engine -- [--rate 6000] [--seconds 15] [--connections 10000] [--json FILE]
+ *   npm run bench:engine -- [--rate 6000] [--seconds 15] [--half-seconds 75] [--connections 10000] [--json FILE]
  *
- * First three seconds at a quarter of the rate, not counted, in which the compilers warm up. Then at the full rate: 200s
- * per second, retransmissions, memory, CPU time per message. Then at half of it: response time percentiles. Then so many
- * WSS connections, registered and idle: memory for each. `--connections 0` leaves the last part out. A finished
- * transaction stays for 32 s (timer J, RFC 3261 17.2.2): memory grows for so long, and no longer.
+ * First three seconds at a quarter of the rate, not counted, in which the compilers warm up. Then at the full rate, and
+ * then at half of it for longer: 200s per second, retransmissions, response times, CPU time per message, pauses of the
+ * engine for garbage collection, memory every ten seconds. What is remembered of a finished transaction stays for 32 s
+ * (timer J, RFC 3261 17.2.2): memory grows for so long, and no longer. Then so many WSS connections, registered and
+ * idle: memory for each. `--half-seconds 0` and `--connections 0` leave these parts out.
+ *
+ * Response times come from two clocks. SIPp's has ticks of some milliseconds, but it sees every call. The probe sends
+ * but fifty REGISTERs a second and times each to the microsecond; the time that the machine takes to give the probe a
+ * core is within.
  */
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -19,31 +25,31 @@ import { setTimeout as after } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { EngineAddresses } from '../sim/engine/index.ts';
+import type { Usage } from './engine/part.ts';
+import type { Probed } from './engine/probe.ts';
 
 const { values } = parseArgs({
   options: {
     rate: { type: 'string', default: '6000' },
     seconds: { type: 'string', default: '15' },
+    'half-seconds': { type: 'string', default: '75' },
     connections: { type: 'string', default: '10000' },
     json: { type: 'string' },
   },
 });
 const rate = Number(values.rate);
 const seconds = Number(values.seconds);
+const halfSeconds = Number(values['half-seconds']);
 const connections = Number(values.connections);
 const folder = mkdtempSync(join(tmpdir(), 'bench-engine-'));
 
 /** SIPp's own socket buffer, octets: with its default it drops answers whenever it has to wait for a core. */
 const SIPP_BUFFER = '8388608';
 
-interface Usage {
-  /** Seconds of CPU since its start. */
-  readonly cpu: number;
-  /** Resident set, MB. */
-  readonly memory: number;
-}
+const PROBES_PER_SECOND = 50;
+const MEMORY_EVERY_MS = 10_000;
 
-/** A process of this benchmark (bench/engine/*.ts): says once that it is ready, and tells its usage when asked. */
+/** A process of this benchmark (bench/engine/*.ts): says once that it is ready, and tells of itself when asked. */
 class Part {
   readonly #child: ChildProcess;
 
@@ -60,10 +66,14 @@ class Part {
     return { part: new Part(child), ready };
   }
 
-  async usage(): Promise<Usage> {
-    this.#child.send('usage');
-    const [usage] = (await once(this.#child, 'message')) as [Usage];
-    return usage;
+  async tell<T>(): Promise<T> {
+    this.#child.send('tell');
+    const [told] = (await once(this.#child, 'message')) as [T];
+    return told;
+  }
+
+  usage(): Promise<Usage> {
+    return this.tell();
   }
 
   async stop(): Promise<void> {
@@ -73,69 +83,106 @@ class Part {
   }
 }
 
+interface Times {
+  readonly p50: number;
+  readonly p95: number;
+  readonly p99: number;
+  readonly max: number;
+}
+
+interface Memory {
+  /** Seconds since the load began. */
+  readonly at: number;
+  /** MB: resident set, heap of JavaScript in use, memory outside it. */
+  readonly resident: number;
+  readonly heap: number;
+  readonly external: number;
+}
+
 interface Load {
   readonly answered: number;
   readonly failed: number;
   readonly retransmissions: number;
   readonly perSecond: number;
-  readonly milliseconds: { p50: number; p95: number; p99: number; max: number };
+  /** Response times in milliseconds, by SIPp's coarse clock and by the probe's fine one. */
+  readonly sipp: Times;
+  readonly probe: Times & { readonly count: number; readonly lost: number };
   /** CPU microseconds per REGISTER and its 200, engine and application. */
   readonly cpu: { engine: number; application: number };
-  /** Resident set in MB before and after, engine. */
-  readonly memory: { before: number; after: number };
+  /** Pauses of the engine for garbage collection, milliseconds. */
+  readonly pauses: Times & { readonly count: number; readonly sum: number };
+  /** Of the engine, before, every ten seconds, and after. */
+  readonly memory: readonly Memory[];
 }
 
-/** Runs SIPp's REGISTER scenario at a rate for a while. */
-async function load(port: number, at: number, duration: number, engine: Part, application: Part): Promise<Load> {
+/** Runs SIPp's REGISTER scenario at a rate for a while, the probe beside it. */
+async function load(
+  name: string,
+  at: number,
+  duration: number,
+  { engine, application, port }: Deployment,
+): Promise<Load> {
+  const { part: probe } = await Part.start('probe', { port: port('udp'), perSecond: PROBES_PER_SECOND });
   const before = { engine: await engine.usage(), application: await application.usage() };
+  const began = performance.now();
+  const memory: Memory[] = [memoryOf(before.engine, 0)];
+  const pauses: number[] = [];
+  const look = async (): Promise<Usage> => {
+    const usage = await engine.usage();
+    memory.push(memoryOf(usage, Math.round((performance.now() - began) / 1000)));
+    pauses.push(...usage.pauses);
+    return usage;
+  };
   const count = Math.round(at * duration);
-  const stem = join(folder, `load-${at}`);
-  const sipp = spawn(
-    'sipp',
-    ['-sf', fileURLToPath(new URL('../fixtures/sipp/register.xml', import.meta.url))]
-      .concat([
-        '-i',
-        '127.0.0.1',
-        '-r',
-        String(at),
-        '-m',
-        String(count),
-        '-l',
-        '15000',
-        '-buff_size',
-        SIPP_BUFFER,
-        '-timeout',
-        `${duration * 3 + 10}`,
-      ])
-      .concat(['-trace_stat', '-stf', `${stem}.csv`, '-trace_rtt', '-rtt_freq', '1000', '-nostdin'])
-      .concat([`127.0.0.1:${port}`]),
-    { cwd: folder, stdio: 'ignore' },
-  );
-  await once(sipp, 'exit');
-  const rows = readFileSync(`${stem}.csv`, 'utf8').trim().split('\n');
-  const names = rows[0]!.split(';');
-  const last = rows.at(-1)!.split(';');
-  const figure = (name: string): number => Number(last[names.indexOf(name)]);
-  const elapsed = toSeconds(last[names.indexOf('ElapsedTime(C)')]!);
-  const times = responseTimes(sipp.pid!);
-  const after = { engine: await engine.usage(), application: await application.usage() };
+  const statistics = join(folder, `${name}.csv`);
+  const sipp = spawn('sipp', sippArguments(port('udp'), at, count, duration, statistics), {
+    cwd: folder,
+    stdio: 'ignore',
+  });
+  const ended = once(sipp, 'exit').then(() => 'ended' as const);
+  while ((await Promise.race([ended, after(MEMORY_EVERY_MS)])) !== 'ended') await look();
+  const { times, lost } = await probe.tell<Probed>();
+  const last = { engine: await look(), application: await application.usage() };
+  await probe.stop();
+  const figures = lastRow(statistics);
+  const figure = (column: string): number => Number(figures.get(column));
   const perMessage = (part: 'engine' | 'application'): number =>
-    Math.round(((after[part].cpu - before[part].cpu) / count) * 1e6);
+    Math.round(((last[part].cpu - before[part].cpu) / (count + times.length)) * 1e6);
   const answered = figure('SuccessfulCall(C)');
   return {
     answered,
     failed: figure('FailedCall(C)'),
     retransmissions: figure('Retransmissions(C)'),
-    perSecond: Math.round(answered / elapsed),
-    milliseconds: {
-      p50: percentile(times, 0.5),
-      p95: percentile(times, 0.95),
-      p99: percentile(times, 0.99),
-      max: times.at(-1) ?? 0,
-    },
+    perSecond: Math.round(answered / toSeconds(figures.get('ElapsedTime(C)')!)),
+    sipp: timesOf(responseTimes(sipp.pid!)),
+    probe: { count: times.length, lost, ...timesOf(times) },
     cpu: { engine: perMessage('engine'), application: perMessage('application') },
-    memory: { before: before.engine.memory, after: after.engine.memory },
+    pauses: {
+      count: pauses.length,
+      sum: Math.round(pauses.reduce((sum, pause) => sum + pause, 0)),
+      ...timesOf(pauses),
+    },
+    memory,
   };
+}
+
+function sippArguments(port: number, rate: number, count: number, duration: number, statistics: string): string[] {
+  return [
+    ['-sf', fileURLToPath(new URL('../fixtures/sipp/register.xml', import.meta.url)), '-i', '127.0.0.1'],
+    ['-r', String(rate), '-m', String(count), '-l', '15000', '-buff_size', SIPP_BUFFER],
+    ['-timeout', String(duration * 3 + 10), '-nostdin'],
+    ['-trace_stat', '-stf', statistics, '-trace_rtt', '-rtt_freq', '1000'],
+    [`127.0.0.1:${port}`],
+  ].flat();
+}
+
+const memoryOf = ({ memory, heap, external }: Usage, at: number): Memory => ({ at, resident: memory, heap, external });
+
+/** The last row of SIPp's statistics, by column. */
+function lastRow(file: string): Map<string, string> {
+  const rows = readFileSync(file, 'utf8').trim().split('\n');
+  const cells = rows.at(-1)!.split(';');
+  return new Map(rows[0]!.split(';').map((column, i) => [column, cells[i] ?? '']));
 }
 
 /** SIPp's "00:00:15:123456" or "00:00:15". */
@@ -144,24 +191,34 @@ function toSeconds(text: string): number {
   return h * 3600 + m * 60 + s + micro / 1e6;
 }
 
-/** All response times that SIPp wrote down, sorted, in milliseconds. */
+/** All response times that SIPp wrote down, in milliseconds. */
 function responseTimes(pid: number): number[] {
   const rows = readFileSync(join(folder, `register_${pid}_rtt.csv`), 'utf8')
     .trim()
     .split('\n')
     .slice(1);
-  return rows.map((row) => Number(row.split(';')[1])).sort((a, b) => a - b);
+  return rows.map((row) => Number(row.split(';')[1]));
 }
 
-const percentile = (sorted: readonly number[], share: number): number => sorted[Math.floor(sorted.length * share)] ?? 0;
+function timesOf(milliseconds: readonly number[]): Times {
+  const sorted = milliseconds.toSorted((a, b) => a - b);
+  const percentile = (share: number): number => round(sorted[Math.floor(sorted.length * share)] ?? 0);
+  return { p50: percentile(0.5), p95: percentile(0.95), p99: percentile(0.99), max: round(sorted.at(-1) ?? 0) };
+}
+
+const round = (milliseconds: number): number => Math.round(milliseconds * 100) / 100;
 
 function show(title: string, result: Load): void {
-  const { answered, failed, retransmissions, perSecond, milliseconds: ms, cpu, memory } = result;
+  const { answered, failed, retransmissions, perSecond, sipp, probe, cpu, pauses, memory } = result;
+  const times = ({ p50, p95, p99, max }: Times): string => `p50 ${p50}, p95 ${p95}, p99 ${p99}, longest ${max} ms`;
   console.log(`${title}: ${perSecond} REGISTER/s answered (${answered} in all, ${failed} failed)`);
   console.log(`  retransmissions       ${retransmissions}`);
-  console.log(`  response time         p50 ${ms.p50} ms, p95 ${ms.p95} ms, p99 ${ms.p99} ms, longest ${ms.max} ms`);
+  console.log(`  time, probe's clock   ${times(probe)} (${probe.count} at ${PROBES_PER_SECOND}/s, ${probe.lost} lost)`);
+  console.log(`  time, SIPp's clock    ${times(sipp)} (every call; ticks of some ms)`);
   console.log(`  CPU per REGISTER      engine ${cpu.engine} µs, application ${cpu.application} µs`);
-  console.log(`  engine's memory       ${memory.before} MB before, ${memory.after} MB after`);
+  console.log(`  engine's collector    ${pauses.count} pauses, ${pauses.sum} ms in all: ${times(pauses)}`);
+  const line = ({ at, resident, heap, external }: Memory): string => `${at} s ${resident} (${heap} + ${external})`;
+  console.log(`  engine's memory, MB   resident (heap + outside it): ${memory.map(line).join(', ')}`);
 }
 
 interface Deployment {
@@ -185,14 +242,16 @@ async function deployed(use: (deployment: Deployment) => Promise<void>): Promise
 
 const results: Record<string, unknown> = {};
 try {
-  await deployed(async ({ engine, application, port }) => {
-    await load(port('udp'), rate / 4, 3, engine, application);
-    const full = await load(port('udp'), rate, seconds, engine, application);
+  await deployed(async (deployment) => {
+    await load('warm-up', rate / 4, 3, deployment);
+    const full = await load('full', rate, seconds, deployment);
     show(`UDP at ${rate}/s for ${seconds} s`, full);
+    Object.assign(results, { full });
+    if (halfSeconds === 0) return;
     await after(1000);
-    const half = await load(port('udp'), rate / 2, seconds, engine, application);
-    show(`UDP at ${rate / 2}/s for ${seconds} s`, half);
-    Object.assign(results, { full, half });
+    const half = await load('half', rate / 2, halfSeconds, deployment);
+    show(`UDP at ${rate / 2}/s for ${halfSeconds} s, same engine`, half);
+    Object.assign(results, { half });
   });
   if (connections > 0) {
     await deployed(async ({ engine, port }) => {
