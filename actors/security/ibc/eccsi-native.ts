@@ -3,6 +3,7 @@ import { p256 } from '@noble/curves/nist.js';
 import { invertModulo } from './bigint/field.ts';
 import {
   decode,
+  ECCSI_POINT_OCTETS,
   type EccsiKey,
   type EccsiMaster,
   eccsiVerify,
@@ -55,6 +56,7 @@ export function nativeEccsiSign(kpak: Uint8Array, id: Uint8Array, key: EccsiKey,
 /** The part of signing after HS, which a signer computes once for its key. */
 export function signWithHs(HS: Uint8Array, key: EccsiKey, message: Uint8Array): Uint8Array {
   expectLength(key.ssk, SSK_OCTETS, 'the SSK');
+  expectLength(key.pvt, ECCSI_POINT_OCTETS, 'the PVT');
   for (;;) {
     const ephemeral = createECDH(CURVE);
     const r = new Uint8Array(ephemeral.generateKeys().subarray(1, 33));

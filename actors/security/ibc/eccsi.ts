@@ -93,6 +93,7 @@ export function eccsiSign(
   drawJ: () => bigint = () => randomBelow(ORDER),
 ): Uint8Array {
   expectLength(key.ssk, SSK_OCTETS, 'the SSK');
+  expectLength(key.pvt, ECCSI_POINT_OCTETS, 'the PVT');
   const HS = hashHs(kpak, id, key.pvt);
   for (;;) {
     const j = drawJ();

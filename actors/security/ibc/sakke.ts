@@ -1,13 +1,14 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { type KmsTable, type PairingTable, POINT_OCTETS, type SakkeArithmetic } from './arithmetic.ts';
+import { FIELD_OCTETS, type KmsTable, type PairingTable, POINT_OCTETS, type SakkeArithmetic } from './arithmetic.ts';
 import { invertSecret, randomBelow } from './bigint/field.ts';
 import { IbcError } from './errors.ts';
 import { concat, equal, expectLength, toInteger, toOctets, xor, zero } from './octets.ts';
 import { SAKKE_G, SAKKE_Q, SED_OCTETS, SSV_OCTETS } from './parameters.ts';
 
 /**
- * SAKKE (RFC 6508) with parameter set 1 (RFC 6509 appendix A): n = 128, SHA-256. Identifiers are octet strings of 1 to 128
- * octets; TS 33.180 F.2.1 makes them 32 octets (uid.ts).
+ * SAKKE (RFC 6508) with parameter set 1 (RFC 6509 appendix A): n = 128, SHA-256. Identifiers are octet strings of any length
+ * but 0, `bad-identity` otherwise; TS 33.180 F.2.1 makes them 32 octets (uid.ts). Hashes take all of their octets, the curve
+ * their value modulo q.
  */
 
 /** The KMS's secret and public key: z_T in 2..q-1, 128 octets, and Z_T = [z_T]P, 257 octets (RFC 6508 section 2.3.1). */
@@ -35,7 +36,7 @@ export function sakkePublicKey(arithmetic: SakkeArithmetic, zT: Uint8Array): Uin
  * a + z_T = 0 modulo q: no key exists for that identifier under this master secret.
  */
 export function extractRsk(arithmetic: SakkeArithmetic, zT: Uint8Array, id: Uint8Array): Uint8Array {
-  const sum = (identifier(id) + toInteger(zT)) % SAKKE_Q;
+  const sum = (toInteger(identifier(id)) + toInteger(zT)) % SAKKE_Q;
   if (sum === 0n) throw new IbcError('bad-scalar', 'no RSK exists for this identifier under this master secret');
   const k = toOctets(invertSecret(sum, SAKKE_Q), 128);
   try {
@@ -55,9 +56,9 @@ export function validateRsk(
   id: Uint8Array,
   rsk: Uint8Array | PairingTable,
 ): boolean {
-  identifier(id);
+  const a = identifier(id);
   try {
-    const K = arithmetic.encapsulationPoint(kms, id, ONE);
+    const K = arithmetic.encapsulationPoint(kms, a, ONE);
     const w = rsk instanceof Uint8Array ? arithmetic.pair(rsk, K) : arithmetic.pairPrepared(rsk, K);
     return equal(w, G);
   } catch (error) {
@@ -76,7 +77,7 @@ export function encapsulate(arithmetic: SakkeArithmetic, kms: KmsTable, b: Uint8
   const gr = arithmetic.gPow(r);
   const hidden = mask(gr);
   try {
-    return concat(arithmetic.encapsulationPoint(kms, b, r), xor(ssv, hidden));
+    return concat(arithmetic.encapsulationPoint(kms, identifier(b), r), xor(ssv, hidden));
   } finally {
     zero(r, gr, hidden);
   }
@@ -147,7 +148,7 @@ function tryMask(
   const r = randomizer(ssv, b);
   let passed = false;
   try {
-    passed = equal(arithmetic.encapsulationPoint(kms, b, r), R);
+    passed = equal(arithmetic.encapsulationPoint(kms, identifier(b), r), R);
   } finally {
     zero(hidden, r);
     if (!passed) zero(ssv);
@@ -157,7 +158,6 @@ function tryMask(
 
 /** r = HashToIntegerRange(SSV || b, q). */
 function randomizer(ssv: Uint8Array, b: Uint8Array): Uint8Array {
-  identifier(b);
   const seed = concat(ssv, b);
   try {
     return toOctets(hashToIntegerRange(seed, SAKKE_Q), 128);
@@ -195,11 +195,10 @@ function sha256(...parts: readonly Uint8Array[]): Uint8Array {
   return hash.digest();
 }
 
-function identifier(id: Uint8Array): bigint {
-  if (id.length === 0 || id.length > 128) {
-    throw new IbcError('bad-identity', `an identifier has 1 to 128 octets, not ${id.length}`);
-  }
-  return toInteger(id);
+/** The identifier as a scalar that the arithmetic takes: at most 128 octets, the same value modulo q. */
+function identifier(id: Uint8Array): Uint8Array {
+  if (id.length === 0) throw new IbcError('bad-identity', 'an identifier has at least one octet');
+  return id.length <= FIELD_OCTETS ? id : toOctets(toInteger(id) % SAKKE_Q, FIELD_OCTETS);
 }
 
 const ONE = Uint8Array.of(1);

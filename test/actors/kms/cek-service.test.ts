@@ -213,10 +213,10 @@ describe('LIFE-1 and LIFE-2 at the KMS', () => {
     const { get, acknowledge, pass, store, stateOf, close } = setUp({ policy: { cek: { lifetime: HOUR } } });
     const { keyId } = await get();
     await acknowledge();
-    const { ceks } = store;
+    const ceks = store.ceks.bind(store);
     store.ceks = () => Promise.reject(new Error('database or disk is full'));
     await pass(HOUR);
-    store.ceks = ceks.bind(store);
+    store.ceks = ceks;
     expect(await stateOf(keyId)).to.equal('active');
     await pass(10_000);
     expect(await stateOf(keyId)).to.equal('ended');

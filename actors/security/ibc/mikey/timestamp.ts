@@ -9,7 +9,8 @@ export function toNtp(at: number): Uint8Array {
   const octets = new Uint8Array(8);
   const view = new DataView(octets.buffer);
   view.setUint32(0, (seconds + NTP_UNIX_SECONDS) % ERA_SECONDS);
-  view.setUint32(4, Math.round(((at - seconds * 1000) / 1000) * ERA_SECONDS));
+  // The last fraction of a second must not round to 2^32, which comes out as 0.
+  view.setUint32(4, Math.min(Math.round(((at - seconds * 1000) / 1000) * ERA_SECONDS), ERA_SECONDS - 1));
   return octets;
 }
 

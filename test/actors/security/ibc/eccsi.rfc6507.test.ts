@@ -188,6 +188,25 @@ describe('ECCSI, RFC 6507', () => {
       }
     });
 
+    it('identifiers may be empty, long, or not ASCII; an SSK or a PVT of another length signs nothing', () => {
+      const master = generateEccsiMaster();
+      for (const user of [new Uint8Array(), new Uint8Array(300).fill(0x61), Buffer.from('sip:zoë@例え.example')]) {
+        const one = nativeExtractEccsiKey(master, user);
+        expect(validateEccsiKey(master.kpak, user, one)).to.equal(true);
+        expect(nativeValidateEccsiKey(master.kpak, user, one)).to.equal(true);
+        const signed = nativeEccsiSign(master.kpak, user, one, message);
+        expect(eccsiVerify(master.kpak, user, message, signed)).to.equal(true);
+        expect(eccsiVerify(master.kpak, concat(user, Uint8Array.of(0)), message, signed)).to.equal(false);
+      }
+      for (const sign of [eccsiSign, nativeEccsiSign]) {
+        for (const wrong of [{ pvt: key.pvt.subarray(1) }, { pvt: new Uint8Array(66) }, { ssk: key.ssk.subarray(1) }]) {
+          expect(() => sign(kpak, id, { ...key, ...wrong }, message))
+            .to.throw()
+            .with.property('code', 'bad-length');
+        }
+      }
+    });
+
     it('two signatures over one message differ: j is fresh', () => {
       const [a, b] = [nativeEccsiSign(kpak, id, key, message), nativeEccsiSign(kpak, id, key, message)];
       expect(toHex(a)).to.not.equal(toHex(b));
