@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { Scenario } from '../sim/scenario/scenario.ts';
 import { bindings, mcpttId, sharedKey } from './checks/keys.ts';
-import { refusedBySip } from './checks/refusal.ts';
+import { refused, refusedBySip } from './checks/refusal.ts';
 import { CHOICES } from './choices.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
 import { DAY, LONG_LIVED } from './steps/policy.ts';
@@ -56,6 +56,28 @@ export const ibc1KeyPeriod: Scenario = {
         const publish = ue.do('publish', { user: 'alice', deviate });
         await refusedBySip(t, 'signed in a past key period', publish, 403, /another key period/);
         expect(await bindings(t), 'bindings').to.deep.equal(before);
+      },
+    },
+    {
+      number: '6',
+      title: 'The server’s own signature of the old key period is refused by the UE, that of the present one is taken',
+      clause: 'Figure 7.x.2-2, TS 33.180 F.2.1',
+      responsible: 'ue',
+      guard: 15_000,
+      run: async (t) => {
+        const deviate = [{ at: 'cms', op: 'set', path: 'key-period', value: 'oldest' }];
+        await t.actor('mcptt-as').do('deviate', { deviate });
+        await t.precondition('alice has tokens and key material of the present', async () => {
+          await t.actor('ue').do('logIn', { user: 'alice' });
+          await t.actor('ue').do('requestKey', { user: 'alice' });
+        });
+        const refusal = await refused(
+          'a profile signed in a past key period',
+          t.actor('ue').do('publish', { user: 'alice' }),
+        );
+        expect(refusal.detail.code, 'why the UE refuses it').to.equal('SMIME_OTHER_KEY_PERIOD');
+        await t.actor('mcptt-as').do('deviate', { deviate: [] });
+        await t.actor('ue').do('publish', { user: 'alice' });
       },
     },
   ],

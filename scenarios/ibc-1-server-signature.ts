@@ -1,8 +1,9 @@
 import { expect } from 'chai';
 import type { JsonObject } from '../sim/control/actor.ts';
-import type { Scenario } from '../sim/scenario/scenario.ts';
+import type { Scenario, StepContext } from '../sim/scenario/scenario.ts';
 import { client, mcpttId } from './checks/keys.ts';
 import { refused } from './checks/refusal.ts';
+import { cmsOf } from './checks/sealed.ts';
 import { header } from './checks/sip.ts';
 import { CHOICES } from './choices.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
@@ -13,7 +14,8 @@ import { bringUp, withUes } from './steps/bring-up.ts';
  * ```
  * UE                                              MCPTT server
  *  ├── PUBLISH ───────────────────────────────────────▶│
- *  │◀── 200, profile not signed, forged ───────────────┤ the UE takes no profile
+ *  │◀── 200, profile not signed, forged, in clear ─────┤ the UE takes no profile
+ *  │◀── 200, alice's own PUBLISH sent back ────────────┤
  *  │◀── MESSAGE, not signed, forged, tag changed ──────┤
  *  ├── 493 ───────────────────────────────────────────▶│
  * ```
@@ -33,8 +35,12 @@ export const ibc1ServerSignature: Scenario = {
       responsible: 'ue',
       guard: 15_000,
       run: async (t) => {
-        for (const [what, deviation, code] of DEVIATIONS) {
-          await t.actor('mcptt-as').do('deviate', { deviate: [deviation] });
+        for (const [what, deviation, code] of [
+          ...DEVIATIONS,
+          ['in clear', { at: 'cms', op: 'set', path: 'protection', value: 'none' }, undefined],
+          ['that alice signed', undefined, 'SMIME_OTHER_SIGNER'],
+        ] as const) {
+          await t.actor('mcptt-as').do('deviate', { deviate: [deviation ?? reflected(t)] });
           const refusal = await refused(`a profile ${what}`, t.actor('ue').do('publish', { user: 'alice' }));
           expect(refusal.code, `what the UE makes of a profile ${what}`).to.equal('UE_BODY_REFUSED');
           expect(refusal.detail.code, 'why').to.equal(code);
@@ -43,7 +49,7 @@ export const ibc1ServerSignature: Scenario = {
             bound: false,
             profile: undefined,
           });
-          t.show(`Profile ${what}`, code);
+          t.show(`Profile ${what}`, code ?? 'in clear');
         }
       },
     },
@@ -88,3 +94,9 @@ const DEVIATIONS: readonly (readonly [what: string, deviation: JsonObject, code:
   ['with a forged signature', { at: 'cms', op: 'flip', path: 'signature' }, 'SMIME_SIGNATURE_FORGED'],
   ['with a changed tag', { at: 'cms', op: 'flip', path: '-1' }, 'SMIME_UNDECIPHERABLE'],
 ];
+
+/** Alice's last PUBLISH sent back to her: under her key, and her signature on it is good, but it is not the server's. */
+function reflected(t: StepContext): JsonObject {
+  const own = t.records({ interface: 'SIP-1', actor: 'ue', direction: 'sent', method: 'PUBLISH' }).at(-1)!;
+  return { at: 'cms', op: 'replace', path: '', value: cmsOf(t.about(own))!.toString('base64') };
+}

@@ -246,7 +246,7 @@ class McpttAs implements Actor {
         if (deviationValue(this.#deviations, 'cms', 'protection') === 'none') return entity;
         if (isUnsigned(this.#deviations)) return unsignedBody(profile, entity, key, changes.cms);
         // A key period may have begun since key material was given: then the KMS is asked for that of the new one.
-        if (profile !== 'kek') this.#material = await this.#kmsClient().material();
+        if (profile !== 'kek' && !this.#signsWithOldest()) this.#material = await this.#kmsClient().material();
         return protection.protect(entity, key, changes);
       },
     };
