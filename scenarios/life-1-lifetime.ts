@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import type { Scenario } from '../sim/scenario/scenario.ts';
 import { serverKeys } from './checks/keys.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
-import { ends, oldKeyIdIsRefused } from './steps/life-1.ts';
+import { ends, givenFor, oldKeyIdIsRefused } from './steps/life-1.ts';
 import { HOUR, MINUTE, policy } from './steps/policy.ts';
 
 /**
@@ -27,6 +27,7 @@ export const life1Lifetime: Scenario = {
       'Half an hour later the CEK has ended at UE, server and KMS',
       /expired/,
       async (t, keyId) => {
+        givenFor(t, keyId, 30 * MINUTE);
         await t.advance(29 * MINUTE);
         expect(
           (await serverKeys(t)).map((key) => key.keyId),

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import type { Scenario, StepContext } from '../sim/scenario/scenario.ts';
 import { serverKeys } from './checks/keys.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
-import { ends, oldKeyIdIsRefused } from './steps/life-1.ts';
+import { ends, givenFor, oldKeyIdIsRefused } from './steps/life-1.ts';
 import { HOUR, MINUTE, policy } from './steps/policy.ts';
 
 /** Until the token has expired, the key being there a minute before. */
@@ -37,7 +37,10 @@ export const life1TokenExpiry: Scenario = {
     ends(
       'An hour later the token has expired, and the CEK has ended at UE, server and KMS',
       /expired/,
-      anHour,
+      async (t, keyId) => {
+        givenFor(t, keyId, HOUR);
+        await anHour(t, keyId);
+      },
       'kms',
       'itself',
     ),

@@ -1,6 +1,7 @@
 /** LIFE-1 (pCR 7.x.3): the steps that the scenarios about the end of a CEK share. */
 import { expect } from 'chai';
 import type { Step, StepContext } from '../../sim/scenario/scenario.ts';
+import { cekElements } from '../checks/cek-element.ts';
 import {
   bindings,
   client,
@@ -42,6 +43,15 @@ export const ends = (
     await t.until('the UE knows that it is bound no more', async () => !(await client(t, 'alice')).bound);
   },
 });
+
+/** Asserts that the KMS has given the UE the CEK for no longer than that: NotBefore to NotAfter. */
+export function givenFor(t: StepContext, keyId: string, atMost: number): void {
+  const answers = t.records({ interface: 'HTTP-1', actor: 'ue', direction: 'received' }, 'all');
+  const given = answers.flatMap((r) => cekElements(Buffer.from(r.bytes).toString('utf8')));
+  const cek = given.find((element) => element.keyId === keyId);
+  expect(cek, `the answer that brought ${keyId}`).to.be.an('object');
+  expect(cek!.notAfter - cek!.notBefore, 'how long the KMS gave the CEK for, milliseconds').to.be.at.most(atMost);
+}
 
 /** Her next life: with another key; the old Key ID is refused as retired. */
 export const oldKeyIdIsRefused: Step = {
