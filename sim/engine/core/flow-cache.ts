@@ -27,10 +27,13 @@ export class FlowCache {
 
   /** Takes note of a request that came over `flow` and of the 2xx that it got. */
   learn(request: SipMessage, response: SipMessage, flow: Flow): void {
+    const kept = isReliable(flow.protocol);
+    // Nothing to keep, and nothing to forget: most that goes over UDP.
+    if (!kept && this.size === 0) return;
     const asked = request.contacts;
     if (asked === '*') return;
     for (const contact of asked) {
-      const seconds = isReliable(flow.protocol) ? granted(contact, request, response) : 0;
+      const seconds = kept ? granted(contact, request, response) : 0;
       if (seconds > 0) this.#set(contact.parsedUri, flow, seconds);
       else this.#delete(keyOf(contact.parsedUri));
     }

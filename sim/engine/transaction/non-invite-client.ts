@@ -41,10 +41,12 @@ export interface NonInviteClientUser<Response> {
 export class NonInviteClientTransaction<Response> implements TimerOwner<TimerName> {
   readonly kind = 'non-invite-client';
   readonly key: string;
-  readonly path: Path;
+  readonly #reliable: boolean;
   #state: NonInviteClientState = 'trying';
   readonly #context: TransactionContext;
-  readonly #user: NonInviteClientUser<Response>;
+  /** What is needed until the final response, and not while timer K runs. */
+  #user: NonInviteClientUser<Response> | undefined;
+  #path: Path | undefined;
   #request: Buffer | undefined;
   #retransmit: Timer | undefined;
   #expiry: Timer | undefined;
@@ -58,7 +60,8 @@ export class NonInviteClientTransaction<Response> implements TimerOwner<TimerNam
     user: NonInviteClientUser<Response>,
   ) {
     this.key = key;
-    this.path = path;
+    this.#reliable = path.reliable;
+    this.#path = path;
     this.#request = request;
     this.#context = context;
     this.#user = user;
@@ -70,21 +73,21 @@ export class NonInviteClientTransaction<Response> implements TimerOwner<TimerNam
 
   start(): void {
     this.#enter('trying');
-    this.path.send(this.#request!);
+    this.#path!.send(this.#request!);
   }
 
   /** A response with this transaction's branch, from the wire. */
   receive(response: Response, status: number): void {
     if (this.#state === 'completed' || this.#state === 'terminated') return;
+    const user = this.#user!;
     this.#enter(status < 200 ? 'proceeding' : 'completed');
-    this.#user.onResponse(response, status);
+    user.onResponse(response, status);
   }
 
   /** The transport could not deliver (17.1.4). */
   transportError(): void {
     if (this.#state !== 'trying' && this.#state !== 'proceeding') return;
-    this.#enter('terminated');
-    this.#user.onFailure('transport');
+    this.#fail('transport');
   }
 
   /** Ends the transaction at once and in silence. */
@@ -95,13 +98,12 @@ export class NonInviteClientTransaction<Response> implements TimerOwner<TimerNam
   onTimer(name: TimerName): void {
     switch (name) {
       case 'E':
-        this.path.send(this.#request!);
+        this.#path!.send(this.#request!);
         this.#interval = this.#state === 'proceeding' ? T2 : Math.min(this.#interval * 2, T2);
         this.#retransmit = this.#context.wheel.set(this, 'E', this.#interval);
         break;
       case 'F':
-        this.#enter('terminated');
-        this.#user.onFailure('timeout');
+        this.#fail('timeout');
         break;
       case 'K':
         this.#enter('terminated');
@@ -109,30 +111,41 @@ export class NonInviteClientTransaction<Response> implements TimerOwner<TimerNam
     }
   }
 
+  #fail(failure: ClientFailure): void {
+    const user = this.#user!;
+    this.#enter('terminated');
+    user.onFailure(failure);
+  }
+
   #enter(state: NonInviteClientState): void {
     const { wheel } = this.#context;
     this.#state = state;
     switch (state) {
       case 'trying':
-        if (!this.path.reliable) this.#retransmit = wheel.set(this, 'E', T1);
+        if (!this.#reliable) this.#retransmit = wheel.set(this, 'E', T1);
         this.#expiry = wheel.set(this, 'F', TRANSACTION_LIFETIME);
         break;
       case 'proceeding':
         // E and F run on; the next E is followed by one of T2.
         break;
       case 'completed':
-        this.#request = undefined;
-        wheel.clear(this.#retransmit);
-        wheel.clear(this.#expiry);
-        if (this.path.reliable) this.#enter('terminated');
+        this.#release();
+        if (this.#reliable) this.#enter('terminated');
         else this.#expiry = wheel.set(this, 'K', T4);
         break;
       case 'terminated':
-        this.#request = undefined;
-        wheel.clear(this.#retransmit);
-        wheel.clear(this.#expiry);
+        this.#release();
         this.#context.forget(this.key, this);
         break;
     }
+  }
+
+  #release(): void {
+    const { wheel } = this.#context;
+    wheel.clear(this.#retransmit);
+    wheel.clear(this.#expiry);
+    this.#user = undefined;
+    this.#path = undefined;
+    this.#request = undefined;
   }
 }

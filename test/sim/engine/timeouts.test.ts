@@ -142,6 +142,40 @@ describe('sim/engine: time-outs, on a clock that tests move', () => {
     await peer.response(504);
   });
 
+  it('over UDP a request that comes again within timer J gets the same octets where the first came from (17.2.2)', async () => {
+    const elsewhere = await bench.peer('udp');
+    const request = requestText(peer, { method: 'MESSAGE', branch: `z9hG4bK${fresh()}` });
+    peer.send(request);
+    const { message, transaction } = await app.request('MESSAGE');
+    app.answer(message, transaction, 202, ['x-octets: \u00e4']);
+    const accepted = await peer.response(202);
+    bench.clock.advance(31_999);
+    peer.send(request);
+    expect((await peer.response(202)).serialise().equals(accepted.serialise())).to.equal(true);
+    elsewhere.send(request);
+    expect((await peer.response(202)).serialise().equals(accepted.serialise())).to.equal(true);
+    await settle();
+    expect(elsewhere.inbox.items).to.deep.equal([]);
+    expect(bench.engine.figures).to.include({ serverTransactions: 1, unanswered: 0, timers: 1 });
+    bench.clock.advance(1);
+    expect(bench.engine.figures).to.include({ serverTransactions: 0, timers: 0 });
+    peer.send(request);
+    const next = await app.request('MESSAGE');
+    expect(next.transaction).not.to.equal(transaction);
+  });
+
+  it('over TCP nothing waits for timer J: the same request again is a new one (17.2.2)', async () => {
+    const stream = await bench.peer('tcp');
+    const request = requestText(stream, { method: 'MESSAGE', branch: `z9hG4bK${fresh()}` });
+    stream.send(request);
+    const { message, transaction } = await app.request('MESSAGE');
+    app.answer(message, transaction, 202);
+    await stream.response(202);
+    expect(bench.engine.figures).to.include({ serverTransactions: 0, timers: 0 });
+    stream.send(request);
+    expect((await app.request('MESSAGE')).transaction).not.to.equal(transaction);
+  });
+
   it('an application that never answers: after 64 s the request is forgotten, without an answer', async () => {
     peer.send(requestText(peer, { method: 'MESSAGE' }));
     const { message, transaction } = await app.request('MESSAGE');
