@@ -80,7 +80,7 @@ export class ProxyOperation implements InviteServerUser, BranchOwner {
   startPrepared(request: SipMessage): void {
     const hop = hopOfRequest(this.#core, request);
     if (hop === undefined) {
-      this.#settle(buildResponse(this.#request, 503, undefined, { toTag: this.#core.ids.tag() }));
+      this.#settle(this.#made(500));
       return;
     }
     const branchId = this.#core.ids.branch();
@@ -152,7 +152,7 @@ export class ProxyOperation implements InviteServerUser, BranchOwner {
     this.#tried.add(target);
     const hop = hopOf(this.#core, parseUri(target));
     if (hop === undefined) {
-      this.#failures.push(buildResponse(this.#request, 503, undefined, { toTag: this.#core.ids.tag() }));
+      this.#failures.push(this.#made(503));
       return;
     }
     const branchId = this.#core.ids.branch();
@@ -174,9 +174,16 @@ export class ProxyOperation implements InviteServerUser, BranchOwner {
     this.#state = 'finished';
     if (!this.#answered) {
       const best = bestResponse(this.#failures);
-      this.#settle(best ?? buildResponse(this.#request, 480, undefined, { toTag: this.#core.ids.tag() }));
+      // 16.7 step 6: a 503 would say of this proxy that it serves nobody, when it is only one target that does not.
+      if (best === undefined || best.status === 503) this.#settle(this.#made(best === undefined ? 480 : 500));
+      else this.#settle(best);
     }
     this.#observer?.done();
+  }
+
+  /** A response of this proxy's own. */
+  #made(status: number): SipMessage {
+    return buildResponse(this.#request, status, undefined, { toTag: this.#core.ids.tag() });
   }
 
   #settle(response: SipMessage): void {

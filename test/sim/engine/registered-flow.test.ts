@@ -111,13 +111,13 @@ describe('sim/engine: connections behind registered contacts (drachtio-srf as th
     await ue.response(200, 'INFO');
   });
 
-  it('forgets the connection when it closes: 503 for what was to go over it', async () => {
+  it('forgets the connection when it closes: 500 for what was to go over it (16.7 step 6)', async () => {
     const ue = await register();
     expect(bench.engine.figures.registeredFlows).to.equal(1);
     await ue.close();
     await until('the connection to be forgotten', () => bench.engine.figures.registeredFlows === 0);
     const as = await bench.peer('tcp');
     as.send(requestText(as, { method: 'MESSAGE' }));
-    await as.response(503, 'MESSAGE');
+    await as.response(500, 'MESSAGE');
   });
 });

@@ -19,6 +19,8 @@ describe('sim/engine: choosing the best response (RFC 3261 16.7 step 6)', () => 
     [[404, 407], 407],
     [[404, 484, 480], 484],
     [[503, 408], 408],
+    [[503, 504], 504],
+    [[503, 503], 503],
     [[480, 486], 480],
   ] as const) {
     it(`${statuses.join(', ')} → ${best}`, () => {

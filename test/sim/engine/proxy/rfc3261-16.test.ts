@@ -158,11 +158,30 @@ describe('sim/engine: stateful proxy (RFC 3261 16)', () => {
     expect(tags.toSorted((a, b) => String(a).localeCompare(String(b)))).to.deep.equal(['one', 'two', 'two']);
   });
 
-  it('nobody there: the caller gets the 503 made here, the application hears of it', async () => {
+  it('nobody there: 500 to the caller (16.7 step 6), the application hears of the 503 (16.9)', async () => {
     const id = await proxy('MESSAGE', ['sip:u@127.0.0.1:9;transport=tcp']);
-    await caller.response(503);
+    await caller.response(500);
     expect((await app.reply(id)).sip!.toString()).to.match(/^SIP\/2\.0 503/);
     expect((await app.reply(id)).tokens[4]).to.equal('done');
+  });
+
+  it('a 503 of the only target is 500 to the caller, another failure goes before it (16.7 step 6)', async () => {
+    const [busy, gone] = [await bench.peer('udp'), await bench.peer('udp')];
+    for (const targets of [[busy], [busy, gone]]) {
+      const id = await proxy(
+        'MESSAGE',
+        targets.map((peer) => to(peer)),
+      );
+      for (const peer of targets) {
+        const status = peer === busy ? 503 : 504;
+        const headers = ['Retry-After: 3600'];
+        peer.send(responseText(await peer.request('MESSAGE'), status, { tag: 'b', headers }));
+        expect((await app.reply(id)).sip!.toString()).to.match(new RegExp(`^SIP/2\\.0 ${status}`));
+      }
+      const answer = await caller.response(targets.length === 1 ? 500 : 504);
+      expect(answer.has('retry-after')).to.equal(targets.length === 2);
+    }
+    expect(caller.inbox.items).to.deep.equal([]);
   });
 
   it('from UDP to TCP: two Record-Routes, and requests in the dialog pass both ways (RFC 5658)', async () => {
