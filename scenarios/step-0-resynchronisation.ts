@@ -1,6 +1,9 @@
 import { expect } from 'chai';
 import type { Scenario } from '../sim/scenario/scenario.ts';
 import { summary } from '../sim/trace/describe.ts';
+import type { MessageRecord } from '../sim/trace/record.ts';
+import { auts, challenge } from './checks/nas.ts';
+import { expectResynchronised } from './checks/provisioned.ts';
 import { withUes } from './steps/bring-up.ts';
 import { step0 } from './steps/step-0.ts';
 
@@ -54,12 +57,19 @@ export const step0Resynchronisation: Scenario = {
         await ue.do('detach');
         await t.actor('access-network').do('resetSqn', { imsi: before.imsi, sqn: OLDER_SQN });
         await ue.do('attach');
-        const seen = t.records({ interface: 'LTE', actor: 'ue' }).map((record) => summary(t.about(record)));
+        const nas = t.records({ interface: 'LTE', actor: 'ue' });
+        const seen = nas.map((record) => summary(t.about(record)));
         expect(seen, 'messages').to.include('Authentication failure (synch failure)');
         expect(
           seen.filter((name) => name === 'Authentication request'),
           'challenges',
         ).to.have.length(2);
+        t.hold('access-network', 'TS 33.102 6.3.5');
+        const named = (name: string): MessageRecord[] => nas.filter((record) => summary(record) === name);
+        const [first, second] = named('Authentication request').map((record) => challenge(t.about(record)));
+        const failure = named('Authentication failure (synch failure)')[0]!;
+        expectResynchronised(before.imsi, { rand: first!.rand, auts: auts(failure) }, second!);
+        t.hold('ue', 'TS 33.102 6.3.5');
         const after = await ue.read<{ attached: boolean; kasmeFingerprint: string }>('attach');
         const network = await t.until('the network has the Attach complete', async () => {
           const { imsi } = before;

@@ -1,5 +1,7 @@
 import { expect } from 'chai';
+import { readNonce } from '../actors/security/aka/digest.ts';
 import type { Scenario } from '../sim/scenario/scenario.ts';
+import { expectResynchronised } from './checks/provisioned.ts';
 import { refused, refusedBySip } from './checks/refusal.ts';
 import { digest, header } from './checks/sip.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
@@ -73,6 +75,12 @@ export const step1Refusals: Scenario = {
           'auts of 14 octets',
         ).to.have.length(1);
         expect(sent, 'REGISTERs: empty, auts, response').to.have.length(3);
+        const challenges = sent.slice(1).map((record) => {
+          const credentials = header(record, 'Authorization');
+          return { ...readNonce(digest(credentials, 'nonce')!)!, auts: digest(credentials, 'auts') ?? '' };
+        });
+        const [failed, next] = challenges;
+        expectResynchronised(impi, { ...failed!, auts: Buffer.from(failed!.auts, 'base64') }, next!);
         expect(await ue.read('registration'), 'registration').to.include({ registered: true });
         await ue.do('deregister');
       },

@@ -6,6 +6,8 @@ import type { RecordFilter, StepContext } from '../../sim/scenario/scenario.ts';
 import type { MessageRecord } from '../../sim/trace/record.ts';
 
 export interface Attempt<T> {
+  /** Whether the actor failed; why is what {@link outcome} rejects with. */
+  readonly failed: boolean;
   /** The message, or what made the attempt fail before it was sent. */
   seen(what: string, filter: RecordFilter): Promise<MessageRecord>;
   /** What the actor answered; rejects with the actor's error when it failed. */
@@ -20,6 +22,7 @@ export async function attempt<T>(t: StepContext, doing: Promise<T>): Promise<Att
     return settled.value;
   };
   return {
+    failed: settled.status === 'rejected',
     outcome,
     seen: async (what, filter) => {
       // An actor's records come before its answer: what is not there after a failure will not come.

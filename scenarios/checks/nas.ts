@@ -40,3 +40,6 @@ export function securityMode(command: MessageRecord): { eia: number; replayed: s
   const pdu = plain(command);
   return { eia: pdu[2]! & 7, replayed: field(pdu, 4).toString('hex') };
 }
+
+/** AUTS of an Authentication failure with the cause synch failure. */
+export const auts = (failure: MessageRecord): Buffer => field(plain(failure), 4);

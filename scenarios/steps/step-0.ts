@@ -4,6 +4,7 @@ import { summary } from '../../sim/trace/describe.ts';
 import type { MessageRecord } from '../../sim/trace/record.ts';
 import { attempt } from '../checks/attempt.ts';
 import { capability, challenge, mac, plain, res, securityHeader, securityMode } from '../checks/nas.ts';
+import { expectGenuine, expectRes } from '../checks/provisioned.ts';
 
 /**
  * Step 0: the UE attaches (TS 33.401 6.1, TS 24.301 5.5.1).
@@ -32,17 +33,20 @@ export const step0 = (ue = 'ue'): Step => ({
     const last = (name: string): MessageRecord | undefined => nas.findLast((record) => nameOf(record) === name);
     const present = ORDER.map(last).filter((record) => record !== undefined);
 
+    const { imsi } = await t.actor(ue).read<{ imsi: string }>('attach');
     const request = last('Authentication request');
     if (request !== undefined) {
       t.hold('access-network', 'TS 33.401 6.1.1');
       const { rand, autn } = challenge(t.about(request));
       expect([rand.length, autn.length], 'octets of RAND and AUTN').to.deep.equal([16, 16]);
       expect(autn[6]! >> 7, 'separation bit of the AMF in AUTN').to.equal(1);
+      if (attaching.failed) expectGenuine(imsi, { rand, autn });
     }
     const response = last('Authentication response');
     if (response !== undefined) {
       t.hold('ue', 'TS 33.401 6.1.1');
       expect(res(t.about(response)).length, 'octets of RES').to.be.within(4, 16);
+      if (attaching.failed && request !== undefined) expectRes(imsi, challenge(request).rand, res(response));
     }
     const command = last('Security mode command');
     if (command !== undefined) {
@@ -66,12 +70,11 @@ export const step0 = (ue = 'ue'): Step => ({
     expect(nas.slice(-ORDER.length + 1).map(nameOf), 'NAS messages after the attach request').to.deep.equal(
       ORDER.slice(1),
     );
-    const attach = await t
-      .actor(ue)
-      .read<{ pdnAddress: string; sipCore: string; kasmeFingerprint: string; imsi: string }>('attach');
+    const attach = await t.actor(ue).read<{ pdnAddress: string; sipCore: string; kasmeFingerprint: string }>('attach');
     t.hold('access-network', 'TS 24.301 5.5.1.2.4');
     const accept = plain(t.about(last('Attach accept')!)).toString('latin1');
     expect(attach.pdnAddress, 'PDN address given to the UE').to.match(/^\d+\.\d+\.\d+\.\d+$/);
+    expect(attach.pdnAddress, 'PDN address, which is not left to DHCP (TS 24.301 9.9.4.9)').not.to.equal('0.0.0.0');
     expect(attach.sipCore, 'SIP core address given to the UE').to.match(/^wss:\/\//);
     expect(accept, 'Attach accept').to.include(attach.sipCore);
     t.show('PDN address', attach.pdnAddress);

@@ -1,7 +1,9 @@
 import { expect } from 'chai';
+import { readNonce } from '../../actors/security/aka/digest.ts';
 import type { Step } from '../../sim/scenario/scenario.ts';
 import { attempt } from '../checks/attempt.ts';
 import { expectCipherKeysKept } from '../checks/cipher-keys.ts';
+import { expectGenuine, responseTo } from '../checks/provisioned.ts';
 import { ANY_MCPTT_ID, expectSecretFromSip } from '../checks/secrecy.ts';
 import { digest, granted, header, headers, startLine, uri } from '../checks/sip.ts';
 
@@ -62,14 +64,25 @@ export const step1 = (ue = 'ue'): Step => ({
     expect(new Set(rands).size, 'different RANDs, in as many challenges').to.equal(rands.length);
     expect([digest(www, 'ck'), digest(www, 'ik')], 'CK and IK in the challenge').to.deep.equal([undefined, undefined]);
 
-    t.hold('ue', 'TS 24.229 5.1.1.5.1, RFC 3310 3.3');
     const answer = t.about(t.records({ ...atUe, direction: 'sent' }).at(-1)!);
     const credentials = header(answer, 'Authorization');
+    if (registering.failed) {
+      t.hold('sip-core', 'TS 33.203 6.1.1');
+      for (const record of challenges) {
+        const vector = readNonce(digest(header(t.about(record), 'WWW-Authenticate'), 'nonce') ?? '');
+        if (vector !== undefined) expectGenuine(digest(unprotected, 'username')!, vector);
+      }
+      t.about(answer);
+    }
+    t.hold('ue', 'TS 24.229 5.1.1.5.1, RFC 3310 3.3');
     expect(digest(credentials, 'response'), 'digest response').to.match(/^[0-9a-f]{32}$/);
     expect(digest(credentials, 'username'), 'IMPI').to.equal(digest(unprotected, 'username'));
     expect(digest(credentials, 'algorithm'), 'algorithm').to.equal('AKAv1-MD5');
     const nonces = t.records({ ...atUe, status: 401 }).map((r) => digest(header(r, 'WWW-Authenticate'), 'nonce'));
     expect(digest(credentials, 'nonce'), 'nonce answered').to.equal(nonces.at(-1));
+    // Whether it is right tells whom to hold for a refusal; an accepted one is the core's affair.
+    const right = registering.failed ? responseTo(credentials) : undefined;
+    if (right !== undefined) expect(digest(credentials, 'response'), 'response, against that of RES').to.equal(right);
     expect(uri(header(answer, 'To', 't')), 'To is the IMPU').to.equal(impu);
     expect(uri(header(answer, 'Contact', 'm')), 'Contact').to.equal(contact);
     expect(header(answer, 'Call-ID', 'i'), 'Call-ID').to.equal(header(first, 'Call-ID', 'i'));

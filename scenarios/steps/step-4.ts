@@ -68,7 +68,8 @@ export const step4 = (user = 'alice', ue = 'ue'): Step => ({
     expect(header(atServer, 'P-Charging-Vector'), 'P-Charging-Vector').to.match(/icid-value="?[^";]/i);
     for (const name of ['P-Preferred-Identity', 'P-Preferred-Service'])
       expect(optionalHeader(atServer, name), `${name}, which ends at the core`).to.equal(undefined);
-    for (const name of ['Event', 'Expires', 'Content-Type', 'From', 'Call-ID'])
+    expect(startLine(atServer), 'Request-URI, passed on by the core').to.equal(startLine(sent));
+    for (const name of ['Event', 'Expires', 'Content-Type', 'From', 'To', 'Call-ID'])
       expect(header(atServer, name), `${name}, passed on by the core`).to.equal(header(sent, name));
     expect(headers(atServer, 'Accept-Contact').join(','), 'Accept-Contact').to.include('+g.3gpp.mcptt');
     expectSameBody(atServer, sent);

@@ -151,6 +151,20 @@ describe('the figure names who sent a wrong message', () => {
       /P-Asserted-Service/,
       only(/^PUBLISH/, remove(/^P-Asserted-Service: .*\r\n/m)),
     ],
+    [
+      'KmsInit asked for in another’s name',
+      '3b',
+      'ue',
+      /UserUri/,
+      only(/^POST \S*\/v1\/init/, (s) => s.replace('sip:alice@', 'sip:bob@')),
+    ],
+    [
+      'another Request-URI at the server',
+      '4',
+      'sip-core',
+      /Request-URI, passed on/,
+      only(/^PUBLISH[\s\S]*P-Asserted/, (s) => s.replace('PUBLISH sip:mcptt-participating@', 'PUBLISH sip:someone@')),
+    ],
     ['no entity-tag', '4', 'mcptt-as', /SIP-ETag/, remove(/^SIP-ETag: .*\r\n/m)],
     [
       'not CMS',
@@ -214,6 +228,14 @@ describe('the figure names who sent a wrong message', () => {
   });
 
   const deviations: [string, string, string, RegExp, Json][] = [
+    ['attach', 'a wrong RES', '0', /RES is the one/, [{ at: 'res', op: 'flip', path: '0' }]],
+    [
+      'register',
+      'a response that is not from RES',
+      '1',
+      /against that of RES/,
+      [{ at: 'sip', op: 'set', path: 'authorization.response', value: '0'.repeat(32) }],
+    ],
     ['register', 'no credentials', '1', /Authorization/, [{ at: 'sip', op: 'remove', path: 'Authorization' }]],
     ['publish', 'no Accept-Contact', '4', /Accept-Contact/, [{ at: 'sip', op: 'remove', path: 'Accept-Contact' }]],
     ['publish', 'a body in clear', '4', /gives away/, [{ at: 'cms', op: 'set', path: 'protection', value: 'none' }]],
@@ -227,6 +249,41 @@ describe('the figure names who sent a wrong message', () => {
       expect(found?.message).to.match(message);
     });
   }
+
+  for (const [kind, identity, step] of [
+    ['access-network', { imsi: subscriber.imsi }, '0'],
+    ['sip-core', { impi: subscriber.impi }, '1'],
+  ] as const) {
+    it(`a wrong MAC in AUTN: step ${step}, ${kind}`, async () => {
+      const deviate = [{ at: 'autn', op: 'flip', path: '15' }];
+      const asked = step === '0' ? 'attach' : 'register';
+      const found = await failure(
+        wrapped(world, (actor) => ({
+          do: async <T>(verb: string, args?: JsonObject) => {
+            if (actor.kind === 'ue' && verb === asked) {
+              await world.actors.get(kind)!.do('deviate', { ...identity, deviate });
+            }
+            return actor.do<T>(verb, args);
+          },
+        })),
+      );
+      expect(found, found?.message).to.include({ step, responsible: kind });
+      expect(found?.message).to.match(/MAC in AUTN/);
+    });
+  }
+
+  it('no PDN address: step 0, access-network', async () => {
+    const found = await failure(
+      wrapped(world, (actor) => ({
+        read: async <T>(what: string, args?: JsonObject) => {
+          const read = await actor.read<T>(what, args);
+          return what === 'attach' ? ({ ...read, pdnAddress: '0.0.0.0' } as T) : read;
+        },
+      })),
+    );
+    expect(found, found?.message).to.include({ step: '0', responsible: 'access-network' });
+    expect(found?.message).to.match(/PDN address/);
+  });
 
   const claims: [string, RegExp, (of: { iat: number; exp: number }) => object][] = [
     ['has expired', /exp, against the time/, ({ iat, exp }) => ({ iat: iat - 7_200, exp: exp - 7_200 })],

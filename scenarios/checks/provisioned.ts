@@ -1,0 +1,81 @@
+/** What the testbed knows of a subscriber because it has provisioned him: his keys, by which a vector can be read again. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { parse } from 'yaml';
+import type { Subscriber } from '../../actors/messages/subscriber.ts';
+import { digestHa1, digestResponse, readNonce } from '../../actors/security/aka/digest.ts';
+import { readSqn } from '../../actors/security/aka/sqn.ts';
+import { openAuts } from '../../actors/security/aka/vector.ts';
+import { type Milenage, milenage, xor } from '../../actors/security/milenage.ts';
+import { packagedFixtures } from '../../fixtures/load.ts';
+import { digest } from './sip.ts';
+
+const octets = (hex: string): Buffer => Buffer.from(hex, 'hex');
+
+/** MILENAGE with the K and OPc of the subscriber of this IMSI or IMPI; undefined for one whom the fixtures do not have. */
+export function functionsOf(identity: string): Milenage | undefined {
+  const file = join(packagedFixtures(), 'subscribers.yaml');
+  const subscribers = parse(readFileSync(file, 'utf8'), { merge: true }) as readonly Subscriber[];
+  const found = subscribers.find(({ imsi, impi }) => identity === imsi || identity === impi);
+  return found && milenage(octets(found.k), octets(found.opc));
+}
+
+interface Vector {
+  readonly rand: Uint8Array;
+  readonly autn: Uint8Array;
+}
+
+/**
+ * Why an authentication failed, when the subscriber is one of the fixtures': asserts that the network's MAC is the one that
+ * his keys give (TS 33.102 6.3.3). For use after a failure only: another subscriber may bear the same identity elsewhere.
+ */
+export function expectGenuine(identity: string, { rand, autn }: Vector): void {
+  const functions = functionsOf(identity);
+  if (functions === undefined) return;
+  const [sqn, amf] = [xor(autn.subarray(0, 6), functions.f2345(rand).ak), autn.subarray(6, 8)];
+  const mac = Buffer.from(functions.f1({ rand, sqn, amf })).toString('hex');
+  expect(Buffer.from(autn.subarray(8)).toString('hex'), 'MAC in AUTN, against K and OPc of the subscriber').to.equal(
+    mac,
+  );
+}
+
+/** The same of a UE's RES at step 0. */
+export function expectRes(identity: string, rand: Uint8Array, res: Uint8Array): void {
+  const expected = functionsOf(identity)?.f2345(rand).res;
+  if (expected === undefined) return;
+  expect(Buffer.from(res).equals(expected), 'RES is the one that K and OPc of the subscriber give').to.equal(true);
+}
+
+/** The digest response that RES gives (RFC 3310 3.3) for these credentials; undefined for a subscriber whom the fixtures do not have. */
+export function responseTo(credentials: string): string | undefined {
+  const given = (name: string): string => digest(credentials, name) ?? '';
+  const challenge = readNonce(given('nonce'));
+  const functions = functionsOf(given('username'));
+  if (challenge === undefined || functions === undefined) return undefined;
+  return digestResponse({
+    ha1: digestHa1(given('username'), given('realm'), functions.f2345(challenge.rand).res),
+    method: 'REGISTER',
+    uri: given('uri'),
+    nonce: given('nonce'),
+    ...(given('qop') === '' ? {} : { qop: { nc: given('nc'), cnonce: given('cnonce') } }),
+  });
+}
+
+/**
+ * Asserts that the vector after an AUTS counts on from the USIM's SQN (TS 33.102 6.3.5). Of a subscriber with other keys
+ * than the fixtures' there is nothing to be seen.
+ */
+export function expectResynchronised(
+  identity: string,
+  failed: { readonly rand: Uint8Array; readonly auts: Uint8Array },
+  next: Vector,
+): void {
+  const functions = functionsOf(identity);
+  const sqnMs = functions && openAuts(functions, failed.rand, failed.auts);
+  if (functions === undefined || sqnMs === undefined) return;
+  const sqn = xor(next.autn.subarray(0, 6), functions.f2345(next.rand).ak);
+  expect(readSqn(sqn).seq, 'SEQ of the challenge after AUTS, against that of SQN_MS').to.be.greaterThan(
+    readSqn(sqnMs).seq,
+  );
+}
