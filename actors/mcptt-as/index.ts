@@ -58,10 +58,11 @@ class McpttAs implements Actor {
 
   readonly verbs: Actor['verbs'] = {
     askUpdate: (args) => this.#askUpdate(text(args, 'user')),
-    restart: async () => {
-      await this.#server.restart();
-      return this.#resume();
-    },
+    restart: () =>
+      this.#server.recover(async () => {
+        await this.#server.restart();
+        return this.#resume();
+      }),
     setPolicy: (args) => Promise.resolve(this.#usePolicy(changedPolicy(this.#server.policy, args))),
     breakPushes: (args) => {
       this.#breaks = pushBreaks(args);
@@ -148,11 +149,16 @@ class McpttAs implements Actor {
     if (idm?.https === undefined) throw noPeer('idm');
     if (kms?.https === undefined) throw noPeer('kms');
     await this.#server.useCore(coreUri);
+    await this.#server.recover(() => this.#reach(idm.https!, kms.https!));
+  }
+
+  /** Reaches IdM and KMS, and takes up the keys of the sessions that the server kept over a restart. */
+  async #reach(idm: string, kms: string): Promise<void> {
     const { clock, log, report, tls } = this.#ctx;
     const { kmsUri, serverId, audience, scope } = this.#config;
     this.#idm ??= httpsClient({ ca: tls.ca });
     this.#kms ??= new ServerKmsClient({
-      baseUrl: kms.https,
+      baseUrl: kms,
       kmsUri,
       serverId,
       tls,
@@ -162,12 +168,11 @@ class McpttAs implements Actor {
       log,
       report,
     });
-    const issuer = this.#config.issuer ?? idm.https;
+    const issuer = this.#config.issuer ?? idm;
     [this.#verifyToken, this.#material] = await Promise.all([
       tokenCheck({ issuer, audience, scope, fetch: this.#idm.fetch, clock }),
       this.#firstMaterial(this.#kms),
     ]);
-    // Sessions that the server kept over a restart have keys at the KMS.
     await this.#resume();
   }
 

@@ -22,6 +22,9 @@ import { memorySessionStore, type SessionStore } from './sessions.ts';
 import { type SipRequest, SipServer } from './sip-server.ts';
 import { readThirdPartyRegister } from './third-party-register.ts';
 
+/** What answers each method. */
+type Handlers = Readonly<Record<string, (request: SipRequest) => Promise<void>>>;
+
 export interface ServerLinks {
   readonly verifyToken: (token: string) => Promise<ServiceToken>;
   readonly tellKms: TellKms;
@@ -40,12 +43,14 @@ export class McpttServer {
   readonly #admission: Admission;
   readonly #life: Life;
   readonly #calls: PrivateCalls;
-  readonly #handlers: Readonly<Record<string, (request: SipRequest) => Promise<void>>>;
+  readonly #handlers: Handlers;
   /** Whose each Key ID is, so that the end of a key finds its binding. */
   readonly #owners = new Map<string, Slot>();
   readonly stores: ServerStores;
   #policy: McpttPolicy;
   #ceks: CekKeyStore;
+  /** Settles once the keys of the kept sessions are back; undefined while nothing is to be waited for. */
+  #recovering: Promise<void> | undefined;
   #sip: SipServer | undefined;
 
   constructor(
@@ -115,7 +120,7 @@ export class McpttServer {
   /** Connects to the SIP engine. @returns its listeners, `proto/host:port` */
   async start(): Promise<readonly string[]> {
     const { report, log } = this.#ctx;
-    this.#sip = await SipServer.connect({ engine: this.#config.engine, report, log, handlers: this.#handlers });
+    this.#sip = await SipServer.connect({ engine: this.#config.engine, report, log, handlers: this.#held() });
     await this.#life.resume();
     return this.#sip.hostports;
   }
@@ -125,6 +130,28 @@ export class McpttServer {
     this.sip.routeTo(coreUri);
     const host = /^sips?:(?:\[([^\]]+)\]|([^:;]+))/.exec(coreUri);
     await this.#admission.trust(this.#config.trustedAddresses ?? [host?.[1] ?? host?.[2] ?? '']);
+  }
+
+  /**
+   * Runs what brings the keys of the kept sessions back. Requests that come meanwhile wait for it, up to {@link RECOVERY_BOUND_MS},
+   * instead of being told that their Key IDs are unknown.
+   */
+  async recover<T>(run: () => Promise<T>): Promise<T> {
+    let done = (): void => undefined;
+    const recovering = new Promise<void>((resolve) => {
+      done = resolve;
+    });
+    this.#recovering = recovering;
+    const bound = this.#ctx.clock.setTimer(RECOVERY_BOUND_MS, done);
+    void recovering.then(() => {
+      bound.cancel();
+      if (this.#recovering === recovering) this.#recovering = undefined;
+    });
+    try {
+      return await run();
+    } finally {
+      done();
+    }
   }
 
   /** As after a crash: keys are forgotten, sessions and bindings come back from their stores. */
@@ -175,6 +202,19 @@ export class McpttServer {
       })),
       calls: this.#calls.list().map((call) => ({ ...call })),
     };
+  }
+
+  /** The handlers, each of which waits while the server recovers. */
+  #held(): Handlers {
+    return Object.fromEntries(
+      Object.entries(this.#handlers).map(([method, handle]) => [
+        method,
+        async (request: SipRequest) => {
+          if (this.#recovering !== undefined) await this.#recovering;
+          await handle(request);
+        },
+      ]),
+    );
   }
 
   /** Step 2. TS 24.229 5.4.1.7: the answer is 200, whatever the server makes of the registration. */
@@ -250,6 +290,9 @@ export class McpttServer {
     return store;
   }
 }
+
+/** The longest that requests wait for a recovery; timer F of their senders is 32 s (RFC 3261 17.1.2.2). */
+const RECOVERY_BOUND_MS = 5_000;
 
 /** Reasons for which a key ends and the service with it; a superseded key has a successor, one that ran out may have. */
 const ENDS_SERVICE: ReadonlySet<string> = new Set(['revoked', 'logged-off', 'deregistered', 'expired']);
