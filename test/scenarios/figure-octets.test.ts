@@ -115,6 +115,13 @@ describe('the figure names who sent a wrong message', () => {
       /Expires, as granted/,
       thirdParty((s) => s.replace(/^(Expires): .*/m, '$1: 60')),
     ],
+    [
+      'a UE that does not name its access network',
+      '2',
+      'ue',
+      /P-Access-Network-Info/,
+      only(/^REGISTER sip:ims/, remove(/^P-Access-Network-Info: .*\r\n/m)),
+    ],
     ['no service-info', '2', 'sip-core', /types of the body/, thirdParty((s) => s.replace('3gpp-ims+xml', 'other'))],
     ['a key on another curve', '3a', 'idm', /P-256|published key/, (s) => s.replace('"crv":"P-256"', '"crv":"P-384"')],
     [
