@@ -39,6 +39,7 @@ import { multi1InTurn } from './multi-1-in-turn.ts';
 import { order1 } from './order-1.ts';
 import { pol1Off } from './pol-1-off.ts';
 import { pol1On } from './pol-1-on.ts';
+import { pol1Switched } from './pol-1-switched.ts';
 import { privateCall } from './private-call.ts';
 import { step0FalseNetwork } from './step-0-false-network.ts';
 import { step0FalseUe } from './step-0-false-ue.ts';
@@ -66,6 +67,7 @@ export const scenarios: readonly Scenario[] = [
   step4Refusals,
   pol1Off,
   pol1On,
+  pol1Switched,
   multi1AfterStep4,
   multi1AtOnce,
   multi1ForeignToken,

@@ -38,6 +38,7 @@ export const life1ConnectionLost: Scenario = {
         await t.advance(2 * MINUTE);
       },
       'sip-core',
+      { ueFirst: true },
     ),
     oldKeyIdIsRefused,
   ],

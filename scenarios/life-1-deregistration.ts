@@ -18,9 +18,15 @@ export const life1Deregistration: Scenario = {
   actors: withUes('ue'),
   steps: [
     bringUp('bound'),
-    ends('The UE de-registers, and its CEK ends at UE, server and KMS', /deregistered/, async (t) => {
-      await t.actor('ue').do('deregister');
-    }),
+    ends(
+      'The UE de-registers, and its CEK ends at UE, server and KMS',
+      /deregistered/,
+      async (t) => {
+        await t.actor('ue').do('deregister');
+      },
+      'mcptt-as',
+      { ueFirst: true },
+    ),
     oldKeyIdIsRefused,
   ],
 };

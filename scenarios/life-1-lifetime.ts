@@ -36,7 +36,7 @@ export const life1Lifetime: Scenario = {
         await t.advance(2 * MINUTE);
       },
       'kms',
-      'itself',
+      { by: 'itself' },
     ),
     oldKeyIdIsRefused,
   ],

@@ -26,36 +26,42 @@ export const life1LogOff: Scenario = {
   actors: withUes('ue'),
   steps: [
     bringUp('bound'),
-    ends('The user logs off, and the CEK ends at UE, server and KMS', /logged-off/, async (t) => {
-      const before = await logins(t);
-      await t.actor('ue').do('logOff', { user: 'alice' });
-      const publish = await t.expect('the PUBLISH', {
-        interface: 'SIP-1',
-        actor: 'ue',
-        direction: 'sent',
-        method: 'PUBLISH',
-      });
-      expect(header(publish, 'Expires'), 'Expires').to.equal('0');
-      expect(header(publish, 'Content-Type', 'c'), 'body').to.match(/pkcs7-mime/);
-      await t.expect('its 200', {
-        interface: 'SIP-1',
-        actor: 'ue',
-        direction: 'received',
-        method: 'PUBLISH',
-        status: 200,
-      });
-      await t.expect('the revocation at the IdM', {
-        interface: 'CSC-1',
-        actor: 'ue',
-        direction: 'sent',
-        method: 'POST',
-        where: (r) => startLine(r).includes('/revocation'),
-      });
-      const after = await client(t, 'alice');
+    ends(
+      'The user logs off, and the CEK ends at UE, server and KMS',
+      /logged-off/,
+      async (t) => {
+        const before = await logins(t);
+        await t.actor('ue').do('logOff', { user: 'alice' });
+        const publish = await t.expect('the PUBLISH', {
+          interface: 'SIP-1',
+          actor: 'ue',
+          direction: 'sent',
+          method: 'PUBLISH',
+        });
+        expect(header(publish, 'Expires'), 'Expires').to.equal('0');
+        expect(header(publish, 'Content-Type', 'c'), 'body').to.match(/pkcs7-mime/);
+        await t.expect('its 200', {
+          interface: 'SIP-1',
+          actor: 'ue',
+          direction: 'received',
+          method: 'PUBLISH',
+          status: 200,
+        });
+        await t.expect('the revocation at the IdM', {
+          interface: 'CSC-1',
+          actor: 'ue',
+          direction: 'sent',
+          method: 'POST',
+          where: (r) => startLine(r).includes('/revocation'),
+        });
+        const after = await client(t, 'alice');
 
-      expect(after.loggedIn, 'logged in').to.equal(false);
-      expect(await logins(t), 'logins of alice at the IdM').to.equal(before - 1);
-    }),
+        expect(after.loggedIn, 'logged in').to.equal(false);
+        expect(await logins(t), 'logins of alice at the IdM').to.equal(before - 1);
+      },
+      'mcptt-as',
+      { ueFirst: true },
+    ),
     oldKeyIdIsRefused,
     {
       number: '7',
@@ -71,7 +77,7 @@ export const life1LogOff: Scenario = {
         });
         const { keyId } = await sharedKey(t, 'bob');
         await t.actor('ue').do('logOff', { user: 'bob' });
-        await expectForgotten(t, keyId, { user: 'bob', reason: /logged-off/, by: 'kms' });
+        await expectForgotten(t, keyId, { user: 'bob', reason: /logged-off/, by: 'kms', ueFirst: true });
         t.hold('mcptt-as', 'pCR 7.x.3');
         await expectRetired(t, keyId);
       },

@@ -43,6 +43,7 @@ export const life1RegistrationExpires: Scenario = {
         await t.advance(2 * MINUTE);
       },
       'sip-core',
+      { ueFirst: true },
     ),
     oldKeyIdIsRefused,
   ],

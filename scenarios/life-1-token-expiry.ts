@@ -42,7 +42,7 @@ export const life1TokenExpiry: Scenario = {
         await anHour(t, keyId);
       },
       'kms',
-      'itself',
+      { by: 'itself' },
     ),
     oldKeyIdIsRefused,
   ],

@@ -16,7 +16,7 @@ import type { CekKeyStore } from '../security/cek/key-store.ts';
 import { UeError } from './errors.ts';
 import type { McpttClient } from './mcptt-client.ts';
 import { refusal } from './publish.ts';
-import { openFromServer, type SealingContext, sendSealed } from './sealing.ts';
+import { inClear, openFromServer, type SealingContext, sendSealed } from './sealing.ts';
 import { receivedSip, type SipRequest, type SipResponse } from './sip/user-agent.ts';
 
 export interface MessagingContext extends SealingContext {
@@ -107,6 +107,8 @@ export async function openForUser(body: MimeEntity | undefined, context: Receivi
   );
   if (client === undefined)
     throw new UeError('UE_BODY_REFUSED', 'the body is for no user of this UE', { why: 'of another user' });
+  // Another user of this UE may be without protection; that lets nobody write to this one in clear.
+  if (cek === undefined && !client.unprotected) throw inClear();
   return { client, info, content: leaves.filter((leaf) => leaf !== infoPart), keyId: cek?.keyId };
 }
 

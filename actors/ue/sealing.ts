@@ -109,6 +109,10 @@ function signerFor(client: McpttClient, deviations: readonly Deviation[], contex
 const userNamed = (value: string | undefined): string | undefined =>
   value?.startsWith('user:') ? value.slice('user:'.length) : undefined;
 
+/** The refusal of a body that should have been protected. */
+export const inClear = (): UeError =>
+  new UeError('UE_BODY_REFUSED', 'the body came in clear, and the service is protected', { why: 'in clear' });
+
 /** Without key material nothing is taken, whatever key is held: only what is wrong with the Key ID is told. */
 const cannotBeChecked =
   (openingKey: OpeningKey): OpeningKey =>
@@ -129,7 +133,7 @@ export async function openFromServer(
 ): Promise<{ entity: MimeEntity; cek: UsableCek | undefined }> {
   if (!isProtected(body)) {
     if (clients.some((client) => client.unprotected)) return { entity: body, cek: undefined };
-    throw new UeError('UE_BODY_REFUSED', 'the body came in clear, and the service is protected', { why: 'in clear' });
+    throw inClear();
   }
   let keyId: string | undefined;
   const openingKey = async (id: string): Promise<UsableCek> => {

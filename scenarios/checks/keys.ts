@@ -90,13 +90,15 @@ export interface ForgettingOptions {
   readonly reason?: RegExp;
   /** Who ends the key and has the others told; `itself` where each of the three ends it by its own clock. */
   readonly by?: ActorKind | 'itself';
+  /** The UE ends its key before it tells anybody: it needs no telling. */
+  readonly ueFirst?: boolean;
 }
 
 /** LIFE-1: UE, MCPTT server and KMS have forgotten the key; the KMS knows the Key ID and why it ended. */
 export async function expectForgotten(
   t: StepContext,
   keyId: string,
-  { user = 'alice', ue = 'ue', reason, by = 'itself' }: ForgettingOptions = {},
+  { user = 'alice', ue = 'ue', reason, by = 'itself', ueFirst = false }: ForgettingOptions = {},
 ): Promise<void> {
   /** Who keeps the key is to blame once it was told to end it, or where it ends it by itself; until then, who must tell it. */
   const blame = (keeper: ActorKind, teller: ActorKind, told: RecordFilter): void => {
@@ -115,7 +117,11 @@ export async function expectForgotten(
     );
   });
   await t.until(`the UE forgets CEK ${keyId}`, async () => {
-    blame('ue', 'kms', { actor: ue, interface: 'HTTP-1', where: (r) => /^event: cek-end$/m.test(readText(r)) });
+    blame('ue', ueFirst ? 'ue' : 'kms', {
+      actor: ue,
+      interface: 'HTTP-1',
+      where: (r) => /^event: cek-end$/m.test(readText(r)),
+    });
     return (await client(t, user, ue)).keyId !== keyId && !(await heldByUe(t, user, ue)).includes(keyId);
   });
   if (reason !== undefined) expect(ended.endReason, 'reason that the KMS has kept').to.match(reason);

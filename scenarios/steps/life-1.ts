@@ -24,7 +24,7 @@ export const ends = (
   reason: RegExp,
   end: (t: StepContext, keyId: string) => Promise<void>,
   responsible: Step['responsible'] = 'mcptt-as',
-  by: ForgettingOptions['by'] = responsible,
+  { by = responsible, ueFirst = false }: Pick<ForgettingOptions, 'by' | 'ueFirst'> = {},
 ): Step => ({
   number: '5',
   title,
@@ -34,7 +34,7 @@ export const ends = (
   run: async (t) => {
     const { keyId } = await sharedKey(t, 'alice');
     await end(t, keyId);
-    await expectForgotten(t, keyId, { reason, by });
+    await expectForgotten(t, keyId, { reason, by, ueFirst });
     t.hold('mcptt-as', 'pCR 7.x.3');
     await t.until('the binding is gone', async () =>
       (await bindings(t)).every((binding) => binding.mcpttId !== mcpttId('alice')),
