@@ -129,7 +129,8 @@ async function load(
   const pauses: number[] = [];
   const look = async (): Promise<Usage> => {
     const usage = await engine.usage();
-    memory.push(memoryOf(usage, Math.round((performance.now() - began) / 1000)));
+    const now = memoryOf(usage, Math.round((performance.now() - began) / 1000));
+    if (now.at > memory.at(-1)!.at) memory.push(now);
     pauses.push(...usage.pauses);
     return usage;
   };

@@ -25,6 +25,13 @@ interface Chunk {
   readonly paths: Path[];
 }
 
+interface Index {
+  /** For each bucket the address of its youngest record. */
+  readonly buckets: Float64Array;
+  /** Address of the first record in this index; those before are in the one before. */
+  readonly from: number;
+}
+
 /** What is left of a non-INVITE server transaction in state completed. */
 export interface CompletedTransaction {
   readonly kind: 'non-invite-server';
@@ -40,8 +47,9 @@ export interface CompletedTransaction {
  *
  * Timer J is the same for all: the log is written at one end and forgotten at the other. Records lie one after another
  * in chunks, and an address is serial number of chunk * CHUNK + offset, so that younger ones have higher addresses. A
- * bucket of the index holds the address of its youngest record, each record that of the one before it; an address below
- * the oldest record's ends the chain, so that forgetting a record is no more than moving on.
+ * bucket of an index holds the address of its youngest record, each record that of the one before it; an address below
+ * the oldest record's ends the chain, so that forgetting a record is no more than moving on. When there are more records
+ * than buckets, those to come go into an index of twice the size: nothing is ever moved, which would take milliseconds.
  */
 export class FinalResponses implements TimerOwner<'J'> {
   readonly #wheel: TimerWheel;
@@ -52,7 +60,8 @@ export class FinalResponses implements TimerOwner<'J'> {
   /** Address of the oldest record. */
   #oldest = 0;
   #size = 0;
-  #buckets = emptyBuckets(FEWEST_BUCKETS);
+  /** The oldest first; it is dropped when all its records are. */
+  #indexes = [emptyIndex(FEWEST_BUCKETS, 0)];
   /** The octets of the chunk last given up, for the next one. */
   #spare: Buffer | undefined;
   /** One for all, set for the oldest. */
@@ -72,12 +81,11 @@ export class FinalResponses implements TimerOwner<'J'> {
   /** Octets of memory held, outside the heap of JavaScript. */
   get octets(): number {
     const chunks = this.#chunks.reduce((sum, { octets }) => sum + octets.length, this.#spare?.length ?? 0);
-    return chunks + this.#buckets.byteLength;
+    return this.#indexes.reduce((sum, { buckets }) => sum + buckets.byteLength, chunks);
   }
 
   /** Remembers a response for timer J. `key`: that of the transaction, a byte string; the octets are copied. */
   add(key: string, path: Path, response: Buffer): void {
-    if (this.#size === this.#buckets.length) this.#widen();
     const length = HEAD + key.length + response.length;
     let chunk = this.#chunks.at(-1);
     if (chunk === undefined || chunk.used + length > chunk.octets.length) chunk = this.#open(length);
@@ -92,7 +100,11 @@ export class FinalResponses implements TimerOwner<'J'> {
     octets.write(key, at + HEAD, 'latin1');
     response.copy(octets, at + HEAD + key.length);
     chunk.used += length;
-    this.#link((this.#serial + this.#chunks.length - 1) * CHUNK + at, octets, at);
+    const address = (this.#serial + this.#chunks.length - 1) * CHUNK + at;
+    const buckets = this.#bucketsFor(address);
+    const bucket = hash & (buckets.length - 1);
+    octets.writeDoubleLE(buckets[bucket]!, at + PREVIOUS);
+    buckets[bucket] = address;
     this.#size++;
     if (this.#size === 1) this.#timer = this.#wheel.set(this, 'J', TRANSACTION_LIFETIME);
   }
@@ -101,19 +113,14 @@ export class FinalResponses implements TimerOwner<'J'> {
   find(key: string): CompletedTransaction | undefined {
     if (this.#size === 0) return undefined;
     const hash = this.#hash(key);
-    for (let address = this.#buckets[this.#bucketOf(hash)]!; address >= this.#oldest; ) {
-      const { octets, paths } = this.#chunkAt(address);
-      const at = address % CHUNK;
-      if (octets.readInt32LE(at + HASH) === hash) {
-        const length = octets.readUInt32LE(at + KEY_LENGTH);
-        const from = at + HEAD + length;
-        if (length === key.length && octets.toString('latin1', at + HEAD, from) === key) {
-          const response = Buffer.from(octets.subarray(from, from + octets.readUInt32LE(at + RESPONSE_LENGTH)));
-          const path = paths[octets.readUInt32LE(at + PATH)]!;
-          return { kind: 'non-invite-server', state: 'completed', retransmission: () => path.send(response) };
-        }
+    for (let i = this.#indexes.length - 1; i >= 0; i--) {
+      const { buckets } = this.#indexes[i]!;
+      for (let address = buckets[hash & (buckets.length - 1)]!; address >= this.#oldest; ) {
+        const chunk = this.#chunkAt(address);
+        const at = address % CHUNK;
+        if (isRecordOf(chunk, at, hash, key)) return completed(chunk, at);
+        address = chunk.octets.readDoubleLE(at + PREVIOUS);
       }
-      address = octets.readDoubleLE(at + PREVIOUS);
     }
     return undefined;
   }
@@ -125,7 +132,7 @@ export class FinalResponses implements TimerOwner<'J'> {
     this.#serial = 0;
     this.#oldest = 0;
     this.#size = 0;
-    this.#buckets = emptyBuckets(FEWEST_BUCKETS);
+    this.#indexes = [emptyIndex(FEWEST_BUCKETS, 0)];
     this.#spare = undefined;
   }
 
@@ -142,6 +149,7 @@ export class FinalResponses implements TimerOwner<'J'> {
       this.#size--;
       for (; this.#serial < Math.floor(this.#oldest / CHUNK); this.#serial++)
         this.#spare = this.#chunks.shift()!.octets;
+      while (this.#indexes.length > 1 && this.#indexes[1]!.from <= this.#oldest) this.#indexes.shift();
     }
     this.clear();
   }
@@ -167,20 +175,13 @@ export class FinalResponses implements TimerOwner<'J'> {
     return end < used ? address - at + end : (Math.floor(address / CHUNK) + 1) * CHUNK;
   }
 
-  #link(address: number, octets: Buffer, at: number): void {
-    const bucket = this.#bucketOf(octets.readInt32LE(at + HASH));
-    octets.writeDoubleLE(this.#buckets[bucket]!, at + PREVIOUS);
-    this.#buckets[bucket] = address;
-  }
-
-  /** Twice the buckets; from the oldest record on, all are linked anew. */
-  #widen(): void {
-    this.#buckets = emptyBuckets(this.#buckets.length * 2);
-    let address = this.#oldest;
-    for (let i = 0; i < this.#size; i++) {
-      this.#link(address, this.#chunkAt(address).octets, address % CHUNK);
-      address = this.#after(address);
-    }
+  /** The buckets for a new record at this address. */
+  #bucketsFor(address: number): Float64Array {
+    const { buckets } = this.#indexes.at(-1)!;
+    if (this.#size < buckets.length) return buckets;
+    const wider = emptyIndex(buckets.length * 2, address);
+    this.#indexes.push(wider);
+    return wider.buckets;
   }
 
   #hash(key: string): number {
@@ -191,12 +192,21 @@ export class FinalResponses implements TimerOwner<'J'> {
     }
     return hash;
   }
-
-  #bucketOf(hash: number): number {
-    return hash & (this.#buckets.length - 1);
-  }
 }
 
-function emptyBuckets(count: number): Float64Array {
-  return new Float64Array(count).fill(NONE);
+function isRecordOf({ octets }: Chunk, at: number, hash: number, key: string): boolean {
+  if (octets.readInt32LE(at + HASH) !== hash) return false;
+  const length = octets.readUInt32LE(at + KEY_LENGTH);
+  return length === key.length && octets.toString('latin1', at + HEAD, at + HEAD + length) === key;
+}
+
+function completed({ octets, paths }: Chunk, at: number): CompletedTransaction {
+  const from = at + HEAD + octets.readUInt32LE(at + KEY_LENGTH);
+  const response = Buffer.from(octets.subarray(from, from + octets.readUInt32LE(at + RESPONSE_LENGTH)));
+  const path = paths[octets.readUInt32LE(at + PATH)]!;
+  return { kind: 'non-invite-server', state: 'completed', retransmission: () => path.send(response) };
+}
+
+function emptyIndex(count: number, from: number): Index {
+  return { buckets: new Float64Array(count).fill(NONE), from };
 }
