@@ -100,6 +100,8 @@ export const step2 = (ue = 'ue'): Step => ({
 /** The body that the filter criteria ask for: service-info, and the UE's REGISTER without its credentials. */
 function expectEnclosed(request: MessageRecord, registered: MessageRecord): void {
   const entities = parts(request);
+  const type = header(request, 'Content-Type', 'c').split(';', 1)[0]!.trim().toLowerCase();
+  if (entities.length > 1) expect(type, 'type of a body of several parts').to.equal('multipart/mixed');
   const types = entities.map(({ type }) => type.split(';', 1)[0]!.toLowerCase());
   expect(types, 'types of the body’s parts').to.include.members(['application/3gpp-ims+xml', 'message/sip']);
   const serviceInfo = entities[types.indexOf('application/3gpp-ims+xml')]!.content;

@@ -85,7 +85,7 @@ const UES: Readonly<Record<string, number>> = { ue: 0, 'ue-b': 1, 'ue-c': 2 };
 async function loopback(): Promise<Topology> {
   const ports = await freePorts(32);
   const at = (): string => `127.0.0.1:${ports.pop()}`;
-  return topology((_actor, _endpoint) => at(), at);
+  return topology((_actor, _endpoint) => at(), at, ['wss', 'ws', 'udp', 'tcp', 'tls']);
 }
 
 /**
@@ -121,6 +121,7 @@ function containers(drachtio: boolean): Topology {
       return `${actor}-drachtio:${ownPort ? DRACHTIO_CORE_SIP2 : CONTAINER_PORTS[endpoint]}`;
     },
     (actor) => `${actor}:9000`,
+    ['wss', 'udp'],
   );
   const placed = Object.entries(made.actors).map(([name, actor]) => {
     const application = actor.kind === 'sip-core' || actor.kind === 'mcptt-as';
@@ -132,7 +133,12 @@ function containers(drachtio: boolean): Topology {
   return { actors: Object.fromEntries(placed) as Topology['actors'] };
 }
 
-function topology(at: (actor: string, endpoint: string) => string, control: (actor: string) => string): Topology {
+/** @param sip1 how UEs may reach the SIP core; its `sip2` comes after them all (launch.ts) */
+function topology(
+  at: (actor: string, endpoint: string) => string,
+  control: (actor: string) => string,
+  sip1: readonly string[],
+): Topology {
   const { subscribers } = loadFixtures();
   const actor = (
     kind: TopologyActor['kind'],
@@ -151,7 +157,7 @@ function topology(at: (actor: string, endpoint: string) => string, control: (act
   return {
     actors: Object.fromEntries([
       actor('access-network', ['lte']),
-      actor('sip-core', ['wss', 'udp', 'sip2']),
+      actor('sip-core', [...sip1, 'sip2']),
       actor('mcptt-as', ['sip2', 'https']),
       actor('idm', ['https']),
       actor('kms', ['https']),

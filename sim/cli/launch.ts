@@ -33,7 +33,14 @@ export interface Launched {
 /** What each kind listens at when nobody says where. */
 export const DEFAULT_LISTEN: Readonly<Record<ActorKind, Endpoints>> = {
   'access-network': { lte: '127.0.0.1:0' },
-  'sip-core': { wss: '127.0.0.1:0', udp: '127.0.0.1:0', tls: '127.0.0.1:0', sip2: '127.0.0.1:0' },
+  'sip-core': {
+    wss: '127.0.0.1:0',
+    ws: '127.0.0.1:0',
+    udp: '127.0.0.1:0',
+    tcp: '127.0.0.1:0',
+    tls: '127.0.0.1:0',
+    sip2: '127.0.0.1:0',
+  },
   'mcptt-as': { sip2: '127.0.0.1:0', https: '127.0.0.1:0' },
   idm: { https: '127.0.0.1:0' },
   kms: { https: '127.0.0.1:0' },

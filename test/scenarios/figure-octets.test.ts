@@ -116,6 +116,13 @@ describe('the figure names who sent a wrong message', () => {
       thirdParty((s) => s.replace(/^(Expires): .*/m, '$1: 60')),
     ],
     [
+      'parts that are alternatives',
+      '2',
+      'sip-core',
+      /body of several parts/,
+      thirdParty((s) => s.replace('multipart/mixed', 'multipart/alternative')),
+    ],
+    [
       'a UE that does not name its access network',
       '2',
       'ue',

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { Command, Option } from 'commander';
 import type { HostedActor } from '../hosted-actor.ts';
+import type { Topology } from '../topology.ts';
 
 interface UpOptions {
   readonly folder: string;
@@ -22,32 +23,32 @@ export function upCommand(): Command {
       const { initFolder } = await import('../init-folder.ts');
       const { loadTopology } = await import('../topology.ts');
       await initFolder(options.folder, 'loopback', false);
-      const { actors } = loadTopology(options.folder);
-      const names = Object.keys(actors);
-      await (options.processes === true ? eachInItsProcess(names, options) : allHere(names, options));
+      const topology = loadTopology(options.folder);
+      await (options.processes === true ? eachInItsProcess(topology, options) : allHere(topology, options));
     });
 }
 
-async function allHere(names: readonly string[], options: UpOptions): Promise<void> {
+async function allHere(topology: Topology, options: UpOptions): Promise<void> {
   const { hostActor } = await import('../hosted-actor.ts');
   const { jsonLog } = await import('../log.ts');
   const { untilToldToStop } = await import('../until-told.ts');
   const { folder, fixtures } = options;
   const hosted: HostedActor[] = [];
   try {
-    for (const name of names)
+    for (const name of Object.keys(topology.actors))
       hosted.push(
         await hostActor({ folder, name, log: jsonLog(name, 'warn'), ...(fixtures === undefined ? {} : { fixtures }) }),
       );
     await Promise.all(hosted.map((one) => one.ready));
-    ready(options);
+    ready(options, topology);
     await untilToldToStop();
   } finally {
     await Promise.allSettled(hosted.reverse().map((one) => one.stop()));
   }
 }
 
-async function eachInItsProcess(names: readonly string[], options: UpOptions): Promise<void> {
+async function eachInItsProcess(topology: Topology, options: UpOptions): Promise<void> {
+  const names = Object.keys(topology.actors);
   const { askHealth } = await import('../health.ts');
   const { untilToldToStop } = await import('../until-told.ts');
   const { setTimeout } = await import('node:timers/promises');
@@ -76,7 +77,7 @@ async function eachInItsProcess(names: readonly string[], options: UpOptions): P
   const allReady = async (signal: AbortSignal): Promise<never> => {
     for (const name of names)
       while (!signal.aborted && !(await askHealth(options.folder, name)).ok) await setTimeout(PROBE_EVERY);
-    if (!signal.aborted) ready(options);
+    if (!signal.aborted) ready(options, topology);
     return new Promise<never>(() => {});
   };
   const over = new AbortController();
@@ -91,6 +92,14 @@ async function eachInItsProcess(names: readonly string[], options: UpOptions): P
   }
 }
 
-function ready(options: UpOptions): void {
-  process.stdout.write(`ready: mcptt-testbed run all --folder ${options.folder}\n`);
+/** Where everything is, for peers of another make, and what to do next. */
+function ready({ folder }: UpOptions, { actors }: Topology): void {
+  const lines = Object.entries(actors)
+    .filter(([, { endpoints }]) => Object.keys(endpoints).length > 0)
+    .map(([name, { endpoints }]) => {
+      const places = Object.entries(endpoints).map(([endpoint, at]) => `${endpoint} ${at}`);
+      return `${name.padEnd(15)} ${places.join(', ')}\n`;
+    });
+  process.stdout.write(`${lines.join('')}${'trust'.padEnd(15)} ${folder}/public/ca.crt\n`);
+  process.stdout.write(`ready: mcptt-testbed run all --folder ${folder}\n`);
 }
