@@ -1,4 +1,4 @@
-import { HeaderLine, type SipMessage } from '../message/index.ts';
+import { HeaderLine, type SipMessage, splitList } from '../message/index.ts';
 import type { BoundPoint } from '../transport/index.ts';
 import { uriHost } from './addresses.ts';
 
@@ -30,6 +30,19 @@ export function replaceLocalhost(value: string, point: BoundPoint | undefined): 
 }
 
 /**
+ * From, To or Contact with every URI in angle brackets, as sofia writes them: drachtio-srf itself gives bare ones
+ * (`callingNumber`), and there are peers that look for the brackets. The parameters of a bare URI are the header's (20.10).
+ */
+export function withBrackets(value: string): string {
+  if (value === '' || value === '*') return value;
+  const elements = splitList(value);
+  if (elements.every((element) => element.includes('<'))) return value;
+  return elements
+    .map((element) => (element.includes('<') ? element : element.replace(/^([^\s;]+)/, '<$1>')))
+    .join(', ');
+}
+
+/**
  * Appends an application's header lines, spelt as the standards spell them, leaving out what the stack writes itself.
  * @param dropLocalhost drachtio-server loses such a header inside a dialog (section 5); so does strict mode.
  */
@@ -41,8 +54,9 @@ export function appendAppHeaders(
   dropLocalhost: boolean,
 ): void {
   const skipped = SKIPPED[scope];
-  for (const { name, value } of app.lines) {
+  for (const { name, value: given } of app.lines) {
     if (STACK_OWNED.has(name) || skipped.has(name)) continue;
+    const value = name === 'contact' ? withBrackets(given) : given;
     // RFC 3261 7.3.1 allows some headers to be empty (Supported); undefined ones of JavaScript callers are none.
     if (LOCALHOST_HEADERS.has(name) && value.includes('@localhost')) {
       if (!dropLocalhost) lines.push(HeaderLine.of(name, replaceLocalhost(value, point)));

@@ -2,7 +2,7 @@ import type { Dialog } from '../dialog/dialog.ts';
 import { HeaderLine, parseAddress, SipMessage } from '../message/index.ts';
 import type { BoundPoint } from '../transport/index.ts';
 import { uriHost } from './addresses.ts';
-import { appendAppHeaders, cutAtNul, looksLikeSdp, replaceLocalhost } from './headers.ts';
+import { appendAppHeaders, cutAtNul, looksLikeSdp, replaceLocalhost, withBrackets } from './headers.ts';
 
 /** RFC 3261 8.1.1.6. */
 const MAX_FORWARDS = '70';
@@ -26,8 +26,8 @@ export interface OutsideDialog {
 export function buildOutsideDialog(text: SipMessage, options: OutsideDialog): SipMessage {
   const { method } = text;
   const { point } = options;
-  const from = withTag(replaceLocalhost(text.get('from') || options.contact, point), options.newTag);
-  const to = replaceLocalhost(text.get('to') || `<${text.requestUri}>`, point);
+  const from = withTag(withBrackets(replaceLocalhost(text.get('from') || options.contact, point)), options.newTag);
+  const to = withBrackets(replaceLocalhost(text.get('to') || `<${text.requestUri}>`, point));
   const number = /^\d+/.exec(text.get('cseq') ?? '')?.[0] ?? '1';
   const lines = [
     HeaderLine.of('via', viaValue(point, options.branch)),

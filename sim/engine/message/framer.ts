@@ -87,8 +87,9 @@ export class StreamFramer {
       this.#searched = data.length - at;
     } else {
       const head = data.toString('latin1', at, headEnd);
-      const length = CONTENT_LENGTH.exec(head)?.[1];
-      const body = length === undefined ? Number.NaN : Number(length);
+      const lengths = head.match(CONTENT_LENGTH);
+      // Two that differ leave open where the next message starts (and repeated ones are refused in any case).
+      const body = lengths?.length === 1 ? Number(/\d+/.exec(lengths[0])) : Number.NaN;
       if (body <= this.#limits.bodyBytes) this.#need = headEnd - at + body;
       else this.#break(data.subarray(at, headEnd));
     }
@@ -123,4 +124,4 @@ export class StreamFramer {
 }
 
 const EMPTY = Buffer.alloc(0);
-const CONTENT_LENGTH = /\r\n(?:content-length|l)[ \t]*:(?:[ \t]|\r\n[ \t])*(\d{1,9})[ \t]*\r\n/i;
+const CONTENT_LENGTH = /\r\n(?:content-length|l)[ \t]*:(?:[ \t]|\r\n[ \t])*\d{1,9}[ \t]*(?=\r\n)/gi;

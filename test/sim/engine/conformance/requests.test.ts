@@ -43,6 +43,28 @@ describe('control protocol, section 6: an application sends a request', () => {
     expect(frame.tokens.slice(9)).to.deep.equal(['', '']);
   });
 
+  it('From, To and Contact that are bare URIs get angle brackets, and their parameters stay the header’s', async () => {
+    const app = await target.app();
+    const peer = await target.peer();
+    app.send(
+      'sip||',
+      [
+        `OPTIONS sip:bob@127.0.0.1:${peer.port} SIP/2.0`,
+        'From: sip:as@example.com',
+        'To: sip:bob@example.com;x=y',
+        'Contact: sip:foo@localhost;q=0.5',
+        '',
+        '',
+      ].join('\r\n'),
+    );
+    const options = await peer.request('OPTIONS');
+    expect(options.get('from')).to.match(/^<sip:as@example\.com>;tag=[^;]+$/);
+    expect(options.get('to')).to.equal('<sip:bob@example.com>;x=y');
+    expect(options.get('contact')).to.equal(`<sip:foo@${target.udp.host}:${target.udp.port}>;q=0.5`);
+    peer.send(responseText(options, 200, { tag: 'x' }));
+    await app.response(200);
+  });
+
   it('Call-ID and CSeq of the application are honoured; From and To have defaults', async () => {
     const app = await target.app();
     const peer = await target.peer();

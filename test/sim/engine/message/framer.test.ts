@@ -44,6 +44,7 @@ describe('RFC 3261 18.3 framing on a stream', () => {
       'no Content-Length': 'MESSAGE sip:a@b SIP/2.0\r\nX: y\r\n\r\n',
       'a malformed one': 'MESSAGE sip:a@b SIP/2.0\r\nContent-Length: x\r\n\r\n',
       'a negative one': 'MESSAGE sip:a@b SIP/2.0\r\nContent-Length: -1\r\n\r\n',
+      'two that differ': 'MESSAGE sip:a@b SIP/2.0\r\nContent-Length: 50\r\nX: y\r\nl: 1\r\n\r\n',
       'a body over the limit': 'MESSAGE sip:a@b SIP/2.0\r\nContent-Length: 101\r\n\r\n',
     };
     for (const [what, head] of Object.entries(cases)) {
