@@ -25,7 +25,7 @@ const RUN = [
 
 describe('a CEK', () => {
   const keys = new Map<string, string[]>();
-  const take = CekKeyStore.prototype.take;
+  const { take } = Object.getOwnPropertyDescriptors(CekKeyStore.prototype);
   let world: OpenWorld;
   /** Everything that anybody gets to see, in the order in which it came. */
   const seen: string[] = [];
@@ -34,7 +34,7 @@ describe('a CEK', () => {
     this.timeout(30_000);
     CekKeyStore.prototype.take = function (cek) {
       keys.set(cek.keyId, written(cek.key));
-      return take.call(this, cek);
+      return take.value!.call(this, cek);
     };
     const line = (fields: object, message: string): void => void seen.push(`${JSON.stringify(fields)} ${message}`);
     const log: Log = { debug: line, info: line, warn: line, error: line };
@@ -42,7 +42,7 @@ describe('a CEK', () => {
   });
 
   after(async () => {
-    CekKeyStore.prototype.take = take;
+    Object.defineProperty(CekKeyStore.prototype, 'take', take);
     await world.close();
   });
 
