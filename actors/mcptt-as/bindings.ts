@@ -51,6 +51,8 @@ export interface Binding {
   /** Milliseconds since 1970. */
   readonly boundAt: number;
   readonly tokenExpiresAt: number;
+  /** When what was published runs out (RFC 3903 4.4); absent: with the registration (TS 24.379 7.2.1A). */
+  readonly publishedUntil?: number;
   /** answer-mode of poc-settings. */
   readonly answerMode: string;
 }

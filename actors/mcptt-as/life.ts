@@ -4,7 +4,7 @@
  *
  *     third-party REGISTER ──> session ──PUBLISH──> binding + CEK in use
  *          Expires 0, expiry ──────┴── ends the session, every binding on it, every CEK of it
- *          log-off, revocation, token expiry ───────── ends the binding and the user's CEK
+ *          log-off, revocation, expiry of token or PUBLISH  ends the binding and the user's CEK
  */
 import type { Log } from '../../sim/control/actor.ts';
 import type { Clock, TimerHandle } from '../../sim/engine/clock.ts';
@@ -72,9 +72,13 @@ export class Life {
       await bindings.delete(binding);
       throw new Refusal(403, WARNINGS.notRegistered);
     }
-    if (!this.#options.tokenExpiryEndsBinding()) return;
-    const left = binding.tokenExpiresAt - this.#options.clock.now();
-    this.#arm(timerOf(binding), left, () => this.userEnded(binding, 'token-expired'));
+    const { publishedUntil = Number.POSITIVE_INFINITY, tokenExpiresAt } = binding;
+    const token = this.#options.tokenExpiryEndsBinding() ? tokenExpiresAt : Number.POSITIVE_INFINITY;
+    const end = Math.min(publishedUntil, token);
+    this.#disarm(timerOf(binding));
+    if (end === Number.POSITIVE_INFINITY) return;
+    const reason = end === token ? 'token-expired' : 'expired';
+    this.#arm(timerOf(binding), end - this.#options.clock.now(), () => this.userEnded(binding, reason));
   }
 
   /** One user's service on one session has ended; the others on it go on. */

@@ -67,7 +67,9 @@ export async function handlePublish(request: SipRequest, options: PublishOptions
     required: options.policy().protection.required,
   });
   const publication = readPublication(opened.entity);
-  const binding = await authorise(publication, opened, sender, previous, options);
+  const authorised = await authorise(publication, opened, sender, previous, options);
+  const until = expires === PUBLISH_FOREVER ? {} : { publishedUntil: options.clock.now() + expires * 1000 };
+  const binding: Binding = { ...authorised, ...until };
   if (expires === 0) {
     await logOff(request, binding, previous, options);
     return;

@@ -50,6 +50,29 @@ describe('life of bindings and CEKs (LIFE-1, LIFE-4)', () => {
     expect((await refusal(ue.publish('alice', []))).code).to.be.oneOf(['UE_NO_KEY', 'UE_NOT_REGISTERED']);
   });
 
+  it('what is published for a while ends with it, unless it is refreshed (RFC 3903 4.4, 6)', async () => {
+    const [ue] = world.ues;
+    await world.bind(ue, 'alice');
+    await world.bind(ue, 'bob');
+    const brief = [{ at: 'sip', op: 'set', path: 'Expires', value: '60' }] as const;
+    await ue.publish('alice', brief);
+    await clock.advance(59_000);
+    expect(await state()).to.include({ bindings: 2 });
+    await ue.publish('alice', brief);
+    await clock.advance(59_000);
+    expect(await state()).to.include({ bindings: 2 });
+    await clock.advance(2_000);
+    await until('alice is served no longer', async () => (await state()).bindings === 1);
+    expect(await state()).to.deep.equal({ sessions: 1, bindings: 1, ceks: 1 });
+    expect(world.told).to.deep.equal([
+      { sipSession: ue.sipSession, userUri: 'sip:alice@mcptt.example', reason: 'expired' },
+    ]);
+    await ue.publish('bob', brief);
+    await ue.publish('bob', []);
+    await clock.advance(120_000);
+    expect(await state(), 'bob has published for good again').to.include({ bindings: 1 });
+  });
+
   it('a registration that runs out does the same, hours later', async () => {
     const [ue] = world.ues;
     await world.bind(ue, 'alice');
