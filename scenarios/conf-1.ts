@@ -1,12 +1,13 @@
 import { expect } from 'chai';
 import type { JsonObject } from '../sim/control/actor.ts';
 import type { Scenario } from '../sim/scenario/scenario.ts';
+import { expectNoCek, fingerprints } from './checks/cek-leak.ts';
 import { client, mcpttId, sipSession } from './checks/keys.ts';
 import { refused } from './checks/refusal.ts';
 import { expectSecretFromSip } from './checks/secrecy.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
 
-const USERS = ['alice', 'bob', 'carol', 'dave'];
+const USERS = ['alice', 'bob', 'carol', 'dave', 'nobody'];
 
 /**
  * CONF-1, S1-1, S1-3 (pCR 7.x): whatever users do, the SIP core sees nothing of MCPTT: in no message, under no encoding.
@@ -24,7 +25,7 @@ export const conf1: Scenario = {
   requirements: ['CONF-1', 'S1-1', 'S1-3'],
   actors: withUes('ue', 'ue-b'),
   steps: [
-    bringUp('bound', { ue: ['alice'], 'ue-b': ['bob'] }),
+    bringUp('bound', { ue: ['alice', 'dave'], 'ue-b': ['bob'] }),
     {
       number: '5',
       title: 'Users send, call, are refused and log off; every octet on SIP-1 and SIP-2 is searched',
@@ -43,8 +44,24 @@ export const conf1: Scenario = {
           [{ at: 'token', op: 'replace', path: '', value: 'other' }],
           [{ at: 'cms', op: 'flip', path: '-1' }],
           [{ at: 'cms', op: 'flip', path: 'signature' }],
+          [{ at: 'cms', op: 'set', path: 'key-id', value: 'f0000000' }],
+          [{ at: 'mcptt-info', op: 'set', path: 'mcptt-client-id', value: clientId.replace(/.$/, 'x') }],
         ];
         for (const deviate of wrong) await refused('a wrong PUBLISH', a.do('publish', { user: 'alice', deviate }));
+        const far: [string, { user: string; to: string; text?: string }][] = [
+          ['call', { user: 'dave', to: mcpttId('bob') }],
+          ['call', { user: 'alice', to: mcpttId('dave') }],
+          ['call', { user: 'alice', to: mcpttId('nobody') }],
+          ['sendMessage', { user: 'alice', to: mcpttId('nobody'), text: TEXT }],
+          ['sendMessage', { user: 'bob', to: mcpttId('carol'), text: TEXT }],
+        ];
+        for (const [verb, args] of far) {
+          const ue = args.user === 'bob' ? b : a;
+          await refused(`${verb} of ${args.user} to ${args.to}`, ue.do(verb, args));
+        }
+        const ceks = await fingerprints(t);
+        await t.actor('kms').do('cekRotate', { user: mcpttId('bob') });
+        await b.do('publish', { user: 'bob' });
         await a.do('logOff', { user: 'alice' });
         const sip = t.records({ where: (r) => r.protocol === 'sip' }, 'all');
         for (const [name, count] of [
@@ -62,6 +79,7 @@ export const conf1: Scenario = {
           ...['participantType', 'mcptt-user-profile'].map((text) => ({ what: 'user profile', text })),
           ...((profile?.groups ?? []) as string[]).map((text) => ({ what: 'group of the user', text })),
         ]);
+        expectNoCek(t, ceks);
         expect(await sipSession(t), 'SIP session').not.to.include('alice');
         t.show('Searched', `${sip.length} SIP messages, base64, hexadecimal and percent encodings undone`);
       },

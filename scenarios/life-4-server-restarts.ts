@@ -29,12 +29,11 @@ export const life4ServerRestarts: Scenario = {
       guard: 15_000,
       run: async (t) => {
         const [a, b] = [await sharedKey(t, 'alice'), await sharedKey(t, 'bob', 'ue-b')];
-        const restarting = t.actor('mcptt-as').do<{ keyIds: string[] }>('restart');
-        const during = t
-          .actor('ue')
-          .do('sendMessage', { user: 'alice', to: mcpttId('bob'), text: 'are you restarting?' });
-        const { keyIds } = await restarting;
-        expect(await during, 'answer to a MESSAGE that came during the restart').to.include({ status: 200 });
+        const [{ keyIds }, carried] = await Promise.all([
+          t.actor('mcptt-as').do<{ keyIds: string[] }>('restart'),
+          t.actor('ue').do('sendMessage', { user: 'alice', to: mcpttId('bob'), text: 'are you restarting?' }),
+        ]);
+        expect(carried, 'answer to a MESSAGE that came during the restart').to.include({ status: 200 });
         expect(keyIds, 'Key IDs that the server fetched').to.include.members([a.keyId, b.keyId]);
         const request = await t.expect('the request for the CEKs of its sessions', {
           interface: 'HTTP-1',

@@ -105,7 +105,7 @@ export class CekKeyStore {
    */
   take(cek: ArrivedCek): 'taken' | 'held' | 'retired' {
     keyIdOctets(cek.keyId);
-    if (cek.key.length !== CEK_OCTETS || cek.key.every((octet) => octet === cek.key[0])) {
+    if (cek.key.length !== CEK_OCTETS || isWeak(cek.key)) {
       throw new CekError('CEK_WEAK', `the key under Key ID ${cek.keyId} is not a 256-bit key`);
     }
     if (this.#retired.has(cek.keyId)) return 'retired';
@@ -333,4 +333,18 @@ export class CekKeyStore {
       state: entry.state,
     };
   }
+}
+
+/** A random key has as many equal octets in a row, or two equal halves, less often than once in 2^50. */
+const EQUAL_IN_A_ROW = 8;
+
+/** Whether 256 bits are plainly fewer: a shorter key filled up, or written twice. */
+function isWeak(key: Uint8Array): boolean {
+  const half = key.length / 2;
+  if (Buffer.compare(key.subarray(0, half), key.subarray(half)) === 0) return true;
+  let row = 0;
+  return key.some((octet, i) => {
+    row = octet === key[i - 1] ? row + 1 : 1;
+    return row >= EQUAL_IN_A_ROW;
+  });
 }

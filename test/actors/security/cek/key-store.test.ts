@@ -114,9 +114,19 @@ describe('CekKeyStore', () => {
     expect(store.list()).to.have.length(1);
   });
 
-  it('CEK-1: refuses keys that are not 256 bits, or of one repeated octet', () => {
+  it('CEK-1: refuses keys that are not 256 bits, or plainly fewer: of one octet, filled up, written twice', () => {
     const { store, cek } = setUp();
-    for (const key of [randomBytes(16), randomBytes(33), Buffer.alloc(32), Buffer.alloc(32, 0xff), Buffer.alloc(0)]) {
+    const [short, zeros] = [randomBytes(16), Buffer.alloc(16)];
+    for (const key of [
+      short,
+      randomBytes(33),
+      Buffer.alloc(0),
+      Buffer.alloc(32),
+      Buffer.alloc(32, 0xff),
+      Buffer.concat([short, zeros]),
+      Buffer.concat([zeros, short]),
+      Buffer.concat([short, short]),
+    ]) {
       expect(codeOf(() => store.take(cek('f0000001', { key })))).to.equal('CEK_WEAK');
     }
   });
