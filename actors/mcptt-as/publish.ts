@@ -33,6 +33,8 @@ export interface ServiceToken {
 }
 
 export interface PublishOptions {
+  /** Public service identity of the participating function: what is published elsewhere is not for this server. */
+  readonly psi: string;
   readonly admission: Admission;
   readonly bindings: BindingStore;
   readonly life: Life;
@@ -55,7 +57,8 @@ interface Publication {
 export async function handlePublish(request: SipRequest, options: PublishOptions): Promise<void> {
   const sender = await options.admission.sender(request);
   refuseExtensions(request);
-  // RFC 3903 6, steps 2 to 4: event package, entity-tag, expiry; RFC 6665 8.2.1 for Allow-Events.
+  // RFC 3903 6, steps 1 to 4: whose resource, event package, entity-tag, expiry; RFC 6665 8.2.1 for Allow-Events.
+  if (!sameIdentity(request.uri, options.psi)) throw new Refusal(404);
   if (request.header('Event')?.split(';')[0]?.trim() !== 'poc-settings') {
     throw new Refusal(489, undefined, { 'Allow-Events': 'poc-settings' });
   }

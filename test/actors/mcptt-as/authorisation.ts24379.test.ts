@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { Json } from '../../../sim/control/actor.ts';
-import { refusal, startWorld, subscribers, until, type World } from './world.ts';
+import { DOMAIN, refusal, startWorld, subscribers, until, type World } from './world.ts';
 
 const FAILED = '101 service authorisation failed';
 
@@ -179,7 +179,7 @@ for (const profile of ['kek', 'kek+sign', 'direct'] as const) {
       });
     });
 
-    it('refuses a body in clear (403), another body type (415), no body (415), another event (489), malformed parts (400)', async () => {
+    it('refuses a body in clear (403), another body type (415), no body (415), another resource (404) or event (489), malformed parts (400)', async () => {
       const [ue] = world.ues;
       await ready('bob');
       const clear = await refusal(ue.publish('bob', [{ at: 'cms', op: 'set', path: 'protection', value: 'none' }]));
@@ -187,6 +187,7 @@ for (const profile of ['kek', 'kek+sign', 'direct'] as const) {
       const cases = [
         [415, { at: 'sip', op: 'set', path: 'Content-Type', value: 'text/plain' }],
         [415, { at: 'sip', op: 'set', path: 'body', value: '' }],
+        [404, { at: 'sip', op: 'set', path: 'request-uri', value: `sip:somebody-else@${DOMAIN}` }],
         [489, { at: 'sip', op: 'set', path: 'Event', value: 'presence' }],
         [400, { at: 'inner', op: 'remove', path: 'mcptt-info' }],
         [400, { at: 'sip', op: 'set', path: 'Expires', value: 'soon' }],
