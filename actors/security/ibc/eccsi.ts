@@ -132,6 +132,14 @@ export function eccsiVerify(kpak: Uint8Array, id: Uint8Array, message: Uint8Arra
   const J = G.multiplyUnsafe(HE)
     .add(Y.multiplyUnsafe(toInteger(r) % ORDER))
     .multiplyUnsafe(s);
+  return isAnswered(J, r);
+}
+
+/**
+ * The last step of verification (RFC 6507 section 5.2.2): J is not O, J_x = r modulo p, and J_x is not 0. A function of its own
+ * because nobody knows how to sign such that it is O or 0, and the test must.
+ */
+export function isAnswered(J: Point, r: Uint8Array): boolean {
   if (J.is0()) return false;
   const Jx = J.toAffine().x % FIELD_PRIME;
   return Jx !== 0n && Jx === toInteger(r) % FIELD_PRIME;

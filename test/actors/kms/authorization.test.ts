@@ -173,4 +173,21 @@ describe('AUTH-1 to AUTH-3: the KMS access token', () => {
     await running.kms.verbs.setPolicy!({ deniedMcpttIds: [] });
     expect((await ask(token)).status).to.equal(200);
   });
+
+  it('policy: where MCPTT IDs are named, nobody else gets key material', async () => {
+    const token = await setting.idm.sign(claims());
+    await running.kms.verbs.setPolicy!({ allowedMcpttIds: [BOB] });
+    await refusedWith(403, token);
+    await running.kms.verbs.setPolicy!({ allowedMcpttIds: [BOB, ALICE] });
+    expect((await ask(token)).status).to.equal(200);
+    await running.kms.verbs.resetPolicy!({});
+  });
+
+  it('an IdM whose metadata name another issuer is not taken for it (OpenID Connect Discovery 1.0 section 4.3)', async () => {
+    const issuer = `${setting.idm.issuer}/`;
+    const { kms } = await startKms(setting, { connect: false, idm: false, config: { issuer, connectWait: 150 } });
+    const error = await kms.connect({ idm: { issuer: setting.idm.issuer } }).catch((caught: Error) => caught);
+    await kms.stop();
+    expect(error).to.have.property('code', 'KMS_UNAVAILABLE');
+  });
 });

@@ -4,6 +4,7 @@ import { createServer, request as plainRequest } from 'node:http';
 import { type AddressInfo, connect as tcpConnect } from 'node:net';
 import { connect as tlsConnect } from 'node:tls';
 import { expect } from 'chai';
+import { Agent, request as undici } from 'undici';
 import { createHttpApp, type HttpParts } from '../../../actors/kms/http.ts';
 import { httpsClient } from '../../../actors/messages/kms/https.ts';
 import { KMS_PATHS } from '../../../actors/messages/kms/namespaces.ts';
@@ -181,6 +182,37 @@ describe('HTTP-1 at the KMS', () => {
     });
   });
 
+  it('CEK-2: 1,000 requests at once give 1,000 CEKs under 1,000 Key IDs', async function () {
+    this.timeout(60_000);
+    const agent = new Agent({ connections: 16, connect: { ca: setting.ca.certificate } });
+    const authorization = `Bearer ${await token()}`;
+    await running.kms.verbs.setPolicy!({ requests: { burst: 2_000, perMinute: 1_000 } });
+    const keyIds = await Promise.all(
+      Array.from({ length: 1_000 }, async (_, index) => {
+        const body = buildKmsRequest({
+          userUri: ALICE,
+          kmsUri: KMS_URI,
+          time: Date.now(),
+          clientId: `urn:uuid:${index}`,
+          clientReqUrl: at(KMS_PATHS.keyProv),
+          cekRequests: [{ sipSession: `sip:${index}@ue` }],
+          cekEnds: [],
+        });
+        const answer = await undici(at(KMS_PATHS.keyProv), {
+          dispatcher: agent,
+          method: 'POST',
+          headers: { authorization, 'content-type': 'application/xml' },
+          body,
+        });
+        const { message } = parseKmsResponse(new Uint8Array(await answer.body.arrayBuffer()));
+        if (message?.type !== 'key-prov') throw new Error(`status ${answer.statusCode}`);
+        return message.ceks[0]!.keyId;
+      }),
+    );
+    await agent.close();
+    expect(new Set(keyIds)).to.have.length(1_000);
+  });
+
   /** One request as octets, for what HTTP clients do not send; the answer as text. */
   async function raw(head: readonly string[], body: string): Promise<string> {
     const { hostname, port } = new URL(running.url);
@@ -251,6 +283,22 @@ describe('HTTP-1 at the KMS', () => {
       await refused([403, 2006], ask(KMS_PATHS.cekSessions));
       const ceks = (await running.kms.readings.ceks!({})) as JsonObject[];
       expect(ceks.find((cek) => cek.keyId === keyId)?.state).to.equal('active');
+    });
+    it("an end of a whole SIP session ends the asker's CEK and no other user's on it", async () => {
+      const shared = 'sip:shared@ue';
+      const keyIds: string[] = [];
+      for (const userUri of [ALICE, BOB]) {
+        const { response } = await post(setting.asUe, at(KMS_PATHS.keyProv), {
+          token: await token({ mcptt_id: userUri }),
+          request: { userUri, clientId: `urn:uuid:${userUri}`, cekRequests: [{ sipSession: shared }] },
+        });
+        if (response.message?.type !== 'key-prov') throw new Error('no KmsKeyProv');
+        keyIds.push(response.message.ceks[0]!.keyId);
+      }
+      const end = await ask(KMS_PATHS.cekEnd, { cekEnds: [{ sipSession: shared, reason: 'logged-off' }] });
+      expect(end.response.message).to.deep.equal({ type: 'cek-ack', keyIds: [keyIds[0]] });
+      const ceks = (await running.kms.readings.ceks!({})) as JsonObject[];
+      expect(ceks.find(({ keyId }) => keyId === keyIds[1])?.state).to.equal('active');
     });
     it('404 for a resource or a CEK that is not there, 409 for one that has ended', async () => {
       await refused([404, 3001], ask('/keymanagement/identity/v1/lookup'));

@@ -1,3 +1,4 @@
+import { p256 } from '@noble/curves/nist.js';
 import { expect } from 'chai';
 import {
   eccsiPublicKey,
@@ -6,6 +7,7 @@ import {
   extractEccsiKey,
   generateEccsiMaster,
   hashHs,
+  isAnswered,
   isEccsiPoint,
   ORDER,
   validateEccsiKey,
@@ -232,6 +234,15 @@ describe('ECCSI, RFC 6507', () => {
       expect(verifier.verify(kpak, id, message, signature)).to.equal(true);
       expect(verifier.size).to.equal(1);
     });
+  });
+
+  it('section 5.2.2, last step: J is not O, and J_x is r and not 0', () => {
+    const { BASE, ZERO, Fp } = p256.Point;
+    const withoutX = p256.Point.fromAffine({ x: 0n, y: Fp.sqrt(p256.Point.CURVE().b) });
+    const x = toOctets(BASE.toAffine().x, 32);
+    expect(isAnswered(BASE, x)).to.equal(true);
+    expect(isAnswered(BASE, toOctets(BASE.toAffine().x + 1n, 32))).to.equal(false);
+    for (const J of [ZERO, withoutX]) expect(isAnswered(J, new Uint8Array(32))).to.equal(false);
   });
 
   it('a point is 65 octets, uncompressed, on the curve', () => {

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { createArithmetic } from '../../../../actors/security/ibc/backend.ts';
 import { createBigintArithmetic } from '../../../../actors/security/ibc/bigint/index.ts';
 import { ORDER } from '../../../../actors/security/ibc/eccsi.ts';
 import { EccsiVerifier } from '../../../../actors/security/ibc/eccsi-native.ts';
@@ -8,12 +9,13 @@ import { extractKeySet, generateKms, type UserKeySet } from '../../../../actors/
 import { openKey, sealKey } from '../../../../actors/security/ibc/key-transport.ts';
 import { buildIMessage, freshRand } from '../../../../actors/security/ibc/mikey/build.ts';
 import { sealKemac } from '../../../../actors/security/ibc/mikey/kemac.ts';
-import type { OpenOptions } from '../../../../actors/security/ibc/mikey/open.ts';
+import type { Deviation, OpenOptions } from '../../../../actors/security/ibc/mikey/open.ts';
 import { parseMessage } from '../../../../actors/security/ibc/mikey/parse.ts';
 import { MemoryReplayCache } from '../../../../actors/security/ibc/mikey/replay.ts';
 import { toNtp } from '../../../../actors/security/ibc/mikey/timestamp.ts';
-import { fromHex, toHex, toInteger, toOctets } from '../../../../actors/security/ibc/octets.ts';
-import { generateSsv } from '../../../../actors/security/ibc/sakke.ts';
+import { concat, fromHex, toHex, toInteger, toOctets, xor } from '../../../../actors/security/ibc/octets.ts';
+import { SAKKE_Q } from '../../../../actors/security/ibc/parameters.ts';
+import { generateSsv, hashToIntegerRange } from '../../../../actors/security/ibc/sakke.ts';
 import { createSigner, type IdentitySigner } from '../../../../actors/security/ibc/signer.ts';
 import { keyPeriodBounds, keyPeriodNoAt } from '../../../../actors/security/ibc/uid.ts';
 
@@ -203,6 +205,70 @@ describe('A 256-bit key in an I_MESSAGE (RFC 6509, RFC 3830 section 6.2)', () =>
     await refused('kemac-invalid', messages[0]!);
     await refused('kemac-invalid', messages[1]!);
     expect((await openKey(messages[2]!, options())).senderUri, 'the right one').to.equal(KMS);
+  });
+
+  it('signed, yet not as RFC 3830 and RFC 6509 have it: another T, RAND or SIGN', async () => {
+    const octets = await seal();
+    const { payloads, signedLength } = parseMessage(octets);
+    /** As its own sender would have sent it. */
+    const signedAnew = (at: number, value: number) => {
+      const changed = octets.slice();
+      changed[at] = value;
+      changed.set(sender.sign(changed.subarray(0, signedLength)), signedLength);
+      return changed;
+    };
+    const t = payloads.find(({ kind }) => kind === 'timestamp')!.offset;
+    await refused('message-unsupported', signedAnew(t + 1, 1)); // NTP that is not UTC
+    await refused('message-unsupported', signedAnew(signedLength - 2, 0x10)); // RSA/PSS
+    expect((await openKey(signedAnew(t + 1, 0), options())).senderUri, 'nothing changed').to.equal(KMS);
+    const ssv = generateSsv();
+    const short = { csbId: KEY_ID, rand: freshRand().subarray(1), timestamp: toNtp(NOW) };
+    const message = buildIMessage(
+      {
+        ...short,
+        receiverUid: alice.uid,
+        senderKmsUri: certificate.kmsUri,
+        receiverKmsUri: certificate.kmsUri,
+        sed: await engine.encapsulate(certificate.pubEncKey, alice.uid, ssv),
+        more: (next) => sealKemac({ ...short, ssv }, { senderUri: KMS, key: KEY, keyId: KEY_ID }, next),
+      },
+      sender,
+    );
+    await refused('message-malformed', message);
+  });
+
+  it('sealed with the stripped mask that other vendors send: opens, and is told of', async () => {
+    const arithmetic = createArithmetic();
+    const table = arithmetic.prepareKms(certificate.pubEncKey);
+    let ssv: Uint8Array;
+    let r: Uint8Array;
+    let w: Uint8Array;
+    do {
+      ssv = generateSsv();
+      r = toOctets(hashToIntegerRange(concat(ssv, alice.uid), SAKKE_Q), 128);
+      w = arithmetic.gPow(r);
+    } while (w[0] !== 0); // one in 256
+    const stripped = w.subarray(w.findIndex((octet) => octet !== 0));
+    const mask = toOctets(hashToIntegerRange(stripped, 2n ** 128n), 16);
+    const context = { ssv, csbId: KEY_ID, rand: freshRand(), timestamp: toNtp(NOW) };
+    const message = buildIMessage(
+      {
+        ...context,
+        receiverUid: alice.uid,
+        senderKmsUri: certificate.kmsUri,
+        receiverKmsUri: certificate.kmsUri,
+        sed: concat(arithmetic.encapsulationPoint(table, alice.uid, r), xor(ssv, mask)),
+        more: (next) => sealKemac(context, { senderUri: KMS, key: KEY, keyId: KEY_ID }, next),
+      },
+      sender,
+    );
+    arithmetic.dispose();
+    const [seen, before]: [Deviation[], number] = [[], engine.strippedMasks];
+    const opened = await openKey(message, options({ onDeviation: (deviation) => seen.push(deviation) }));
+    expect(toHex(opened.key)).to.equal(toHex(KEY));
+    expect(opened.deviations).to.deep.equal(['stripped-mask']);
+    expect(seen).to.deep.equal(['stripped-mask']);
+    expect(engine.strippedMasks - before).to.equal(1);
   });
 
   it('another KMS: certificate-mismatch by name, signature-invalid by key', async () => {
