@@ -13,11 +13,19 @@ import { digest } from './sip.ts';
 
 const octets = (hex: string): Buffer => Buffer.from(hex, 'hex');
 
+/** The package's own subscribers, which never change: read once, when first asked for. */
+let packaged: readonly Subscriber[] | undefined;
+
+function subscribers(): readonly Subscriber[] {
+  packaged ??= parse(readFileSync(join(packagedFixtures(), 'subscribers.yaml'), 'utf8'), {
+    merge: true,
+  }) as Subscriber[];
+  return packaged;
+}
+
 /** MILENAGE with the K and OPc of the subscriber of this IMSI or IMPI; undefined for one whom the fixtures do not have. */
 export function functionsOf(identity: string): Milenage | undefined {
-  const file = join(packagedFixtures(), 'subscribers.yaml');
-  const subscribers = parse(readFileSync(file, 'utf8'), { merge: true }) as readonly Subscriber[];
-  const found = subscribers.find(({ imsi, impi }) => identity === imsi || identity === impi);
+  const found = subscribers().find(({ imsi, impi }) => identity === imsi || identity === impi);
   return found && milenage(octets(found.k), octets(found.opc));
 }
 
