@@ -189,8 +189,9 @@ export class Registration {
   }
 
   /** REGISTER, challenge, answer, until the core accepts or refuses. */
-  async #exchange(expires: number, deviations: readonly Deviation[]): Promise<SipResponse> {
+  async #exchange(asked: number, deviations: readonly Deviation[]): Promise<SipResponse> {
     const { usim, homeDomain } = this.#options;
+    let expires = asked;
     const onParameters = deviations.filter(({ at, path }) => at === 'sip' && path.startsWith(PARAMETER));
     const onHeaders = deviations.filter((deviation) => !onParameters.includes(deviation));
     // What was found in an earlier exchange, perhaps with a false network, says nothing about this one.
@@ -199,6 +200,13 @@ export class Registration {
     for (let round = 0; round < MOST_ROUNDS; round++) {
       const response = await this.#send(expires, credentials, onHeaders);
       if (response.status >= 200 && response.status < 300) return response;
+      // TS 24.229 5.1.1.2.1: too brief for this network, so as long as it wants.
+      const least = response.status === 423 ? Number(response.header('Min-Expires')) : 0;
+      if (expires > 0 && least > expires) {
+        expires = least;
+        credentials = initialCredentials(usim.impi, homeDomain);
+        continue;
+      }
       // An answer of ours that says "this network is not mine" is the end of it, whatever the core makes of it.
       if (this.#lastAnswer === 'mac-failure' || response.status !== 401) throw this.#refusal(response);
       const answer = answerAkaChallenge(usim, response.header('WWW-Authenticate'));
@@ -209,6 +217,7 @@ export class Registration {
     throw new UeError(
       'UE_REGISTRATION_REFUSED',
       `the SIP core challenged ${MOST_ROUNDS} times and did not accept an answer`,
+      { status: 401 },
     );
   }
 

@@ -109,8 +109,29 @@ describe('registration of the UE (TS 24.229 5.1.1, TS 33.203, RFC 3310)', () => 
     ];
     expect(await refusal(ue.register(wrong))).to.include({ code: 'UE_REGISTRATION_REFUSED', status: 423 });
     expect(await refusal(ue.register([{ at: 'sip', op: 'remove', path: 'Authorization' }]))).to.include({
+      code: 'UE_REGISTRATION_REFUSED',
+      status: 401,
+    });
+    expect(
+      await refusal(ue.register([{ at: 'sip', op: 'set', path: 'Authorization', value: 'Basic QQ==' }])),
+    ).to.include({
       status: 400,
     });
+  });
+
+  it('asks for as long as the network wants when that is longer (423, TS 24.229 5.1.1.2.1)', async () => {
+    const brief = await startWorld({ clock, expires: 30 });
+    try {
+      const [other] = brief.ues;
+      await other.register([]);
+      const asked = brief.records
+        .filter(({ actor, direction }) => actor === 'ue-1' && direction === 'sent')
+        .map(({ bytes }) => /^Expires: (\d+)/m.exec(Buffer.from(bytes).toString())?.[1]);
+      expect(asked).to.deep.equal(['30', '60', '60']);
+      expect(other.registration.expiresAt! - clock.now()).to.be.within(50_000, 60_000);
+    } finally {
+      await brief.close();
+    }
   });
 
   it('connects to nobody whose certificate is not of its CA (HTTP1-1 says the same of HTTP-1)', async () => {
