@@ -31,7 +31,7 @@ until_true() { # until_true SECONDS COMMAND…
 }
 bounded() { timeout --kill-after=10 "$@"; }
 name() { echo "${project}_$1_1"; }
-compose() { bounded 400 podman-compose -p "$project" "$@" 2> >(grep -v systemd >&2); }
+compose() { bounded 900 podman-compose -p "$project" "$@" 2> >(grep -v systemd >&2); }
 quietly() { "$@" >>"$out/engine.log" 2>&1; }
 
 say 'tools and base image'
@@ -106,7 +106,7 @@ restart_in_figure() { # restart_in_figure ACTOR STEP
   local actor=$1 step=$2 log="$out/restart-$1.log" pipe status=0 run
   pipe=$(mktemp -u)
   mkfifo "$pipe"
-  bounded 120 podman run --rm -i --name "$project-restart" --read-only --cap-drop all --network "$controls" \
+  bounded 240 podman run --rm -i --name "$project-restart" --read-only --cap-drop all --network "$controls" \
     -v "${project}_public:/testbed/public:ro" -v "${project}_runner:/testbed/runner:ro" -v "${project}_out:/out" \
     mcptt-testbed run figure-7.x.2-1 --pause-before "$step" --json "/out/restart-$actor.json" <"$pipe" >"$log" 2>&1 &
   run=$!
@@ -140,7 +140,7 @@ all_json() { podman logs "$1" 2>/dev/null | node -e 'for (const l of require("fs
 for actor in "${actors[@]}"; do check "$actor logged JSON lines" all_json "$(name "$actor")"; done
 
 say 'the same image as one process, and as one process each'
-alone() { bounded 150 podman run --rm --network none --read-only --tmpfs /tmp --unsetenv MCPTT_TESTBED_FOLDER -v "${project}_out:/out" --entrypoint sh mcptt-testbed -c "$1"; }
+alone() { bounded 400 podman run --rm --network none --read-only --tmpfs /tmp --unsetenv MCPTT_TESTBED_FOLDER -v "${project}_out:/out" --entrypoint sh mcptt-testbed -c "$1"; }
 main='node dist/sim/cli/main.js'
 quietly alone "$main run all --json /out/one-process.json" || true
 quietly alone "$main up --processes --folder /tmp/t & until $main health ue --folder /tmp/t && $main health mcptt-as --folder /tmp/t; do sleep 1; done; $main run all --folder /tmp/t --json /out/processes.json; kill -TERM \$!; wait" || true
