@@ -1,3 +1,7 @@
+import { createPublicKey, type JsonWebKey } from 'node:crypto';
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import { request } from 'node:https';
 import { expect } from 'chai';
 import type { JsonObject } from '../sim/control/actor.ts';
 import type { Scenario, StepContext } from '../sim/scenario/scenario.ts';
@@ -54,7 +58,14 @@ export const auth1: Scenario = {
           ['expiry moved', jwt('exp', '4102444800')],
           ['not yet valid', jwt('nbf', '4102444800')],
           ['alg none', jwt('header.alg', 'none'), unsigned],
-          ['HS256 with the public key in mind', jwt('header.alg', 'HS256')],
+          ...(await publicKeys(t)).map(
+            ([form, secret]) =>
+              [
+                `HS256 under the IdM’s public key (${form})`,
+                jwt('header.alg', 'HS256'),
+                jwt('signature', secret),
+              ] as const,
+          ),
           ['another typ', jwt('header.typ', 'JWT')],
           ['unknown kid', jwt('header.kid', 'nobody-knows-me')],
         ];
@@ -98,3 +109,30 @@ export const auth1: Scenario = {
     },
   ],
 };
+
+/** The IdM's published keys as somebody would use them for an HMAC secret (RFC 8725 2.1): form, and octets in base64. */
+async function publicKeys(t: StepContext): Promise<[form: string, secret: string][]> {
+  const issuer = await t.actor('idm').read<string>('issuer');
+  const discovery = (await getJson(`${issuer}/.well-known/openid-configuration`)) as { jwks_uri: string };
+  const { keys } = (await getJson(discovery.jwks_uri)) as { keys: JsonWebKey[] };
+  expect(keys.length, 'keys that the IdM publishes').to.be.greaterThan(0);
+  return keys.flatMap((jwk) => {
+    const key = createPublicKey({ key: jwk, format: 'jwk' });
+    const pem = key.export({ type: 'spki', format: 'pem' });
+    return [
+      ['PEM', Buffer.from(pem).toString('base64')],
+      ['DER', key.export({ type: 'spki', format: 'der' }).toString('base64')],
+      ['JWK', Buffer.from(JSON.stringify(jwk)).toString('base64')],
+    ] as [string, string][];
+  });
+}
+
+/** What is published needs no trust in whoever says it: a wrong key here only makes the token wrong in another way. */
+async function getJson(url: string): Promise<unknown> {
+  const asked = request(url, { rejectUnauthorized: false, timeout: 5_000 });
+  asked.end();
+  const [response] = (await once(asked, 'response')) as [IncomingMessage];
+  const chunks: Buffer[] = [];
+  for await (const chunk of response) chunks.push(chunk as Buffer);
+  return JSON.parse(Buffer.concat(chunks).toString('utf8')) as unknown;
+}

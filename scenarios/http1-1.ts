@@ -31,6 +31,7 @@ export const http11: Scenario = {
       guard: 20_000,
       run: async (t) => {
         for (const name of ['kms', 'mcptt-as', 'idm'] as const) {
+          t.hold(name, 'pCR 7.x.2, TS 33.180 5.1');
           const { hostname, port } = new URL((await t.actor(name).read<{ https: string }>('endpoints')).https);
           const at = { host: hostname, port: Number(port) };
           const plain = await answerTo(at, 'GET /keymanagement/identity/v1/init HTTP/1.1\r\nHost: kms\r\n\r\n');

@@ -1,4 +1,5 @@
-/** Access tokens made wrong on purpose: another token, a flipped bit, a changed claim under the old signature. */
+/** Access tokens made wrong on purpose: another token, a flipped bit, a changed claim under the old signature, an HMAC for a signature. */
+import { createHmac } from 'node:crypto';
 import { type Deviation, deviateFields, deviateOctets, deviationValue } from '../messages/deviation.ts';
 
 /** Tokens that a deviation may put in another one's place. */
@@ -13,7 +14,8 @@ export interface OtherTokens {
  * The token with the deviations at `token` and `jwt` applied.
  *
  * - `token`, `replace`: value `other` (the token for the other service), `user:<name>`, or the text itself; `flip`: bit 0 of the octet `path`.
- * - `jwt`, `set` and `remove`: `header.<name>` or a claim; `remove` `signature` leaves it empty. The old signature stays.
+ * - `jwt`, `set` and `remove`: `header.<name>` or a claim; `remove` `signature` leaves it empty; `set` `signature` makes an HMAC-SHA-256
+ *   under `value` (base64), for receivers that take a public key for a secret (RFC 8725 2.1). Else the old signature stays.
  */
 export function deviateToken(deviations: readonly Deviation[], token: string, others: OtherTokens): string {
   const replaced = deviationValue(
@@ -42,12 +44,15 @@ function deviateJwt(deviations: readonly Deviation[], token: string): string {
     .filter(({ path }) => path.startsWith('header.'))
     .map((d) => ({ ...d, path: d.path.slice('header.'.length) }));
   const inPayload = onJwt.filter(({ path }) => !path.startsWith('header.') && path !== 'signature');
-  const unsigned = onJwt.some(({ path }) => path === 'signature');
-  return [
+  const secret = deviationValue(onJwt, 'jwt', 'signature');
+  const signed = [
     inHeader.length === 0 ? header : encode(deviateFields(inHeader, 'jwt', decode(header))),
     inPayload.length === 0 ? payload : encode(numbers(deviateFields(inPayload, 'jwt', decode(payload)))),
-    unsigned ? '' : (signature ?? ''),
   ].join('.');
+  if (secret === undefined) return `${signed}.${signature ?? ''}`;
+  if (secret === '') return `${signed}.`;
+  const hmac = createHmac('sha256', Buffer.from(secret, 'base64')).update(signed).digest('base64url');
+  return `${signed}.${hmac}`;
 }
 
 const decode = (part: string): Record<string, unknown> =>
