@@ -111,10 +111,10 @@ restart_in_figure() { # restart_in_figure ACTOR STEP
     mcptt-testbed run figure-7.x.2-1 --pause-before "$step" --json "/out/restart-$actor.json" <"$pipe" >"$log" 2>&1 &
   run=$!
   exec 9>"$pipe"
-  if until_true 60 grep -q '^paused before' "$log"; then
+  if until_true 120 grep -q '^paused before' "$log"; then
     quietly podman kill --signal KILL "$(name "$actor")"
     quietly podman start "$(name "$actor")"
-    until_true 60 quietly podman healthcheck run "$(name "$actor")" || status=1
+    until_true 120 quietly podman healthcheck run "$(name "$actor")" || status=1
     echo >&9
   fi
   exec 9>&-
