@@ -76,6 +76,7 @@ export class Controller implements ConnectionEvents {
   closed(app: AppConnection, reason: string): void {
     this.#parts.routes.removeAll(app);
     this.#parts.uas.appGone(app);
+    this.#parts.calls.appGone(app);
     this.#parts.core.log('info', `control: connection ended, ${reason}`);
   }
 

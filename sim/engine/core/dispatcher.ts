@@ -1,6 +1,7 @@
 import type { Calls } from '../dialog/calls.ts';
 import type { SipMessage } from '../message/index.ts';
 import { forwardInDialog, isForUsAsProxy } from '../proxy/in-dialog.ts';
+import type { InviteServerUser } from '../transaction/invite-server.ts';
 import { serverKey } from '../transaction/keys.ts';
 import type { Flow } from '../transport/index.ts';
 import { answer } from './answer.ts';
@@ -62,8 +63,26 @@ export class Dispatcher {
   /** 9.2: the INVITE's transaction is found by the branch they share. */
   #cancel(cancel: SipMessage, flow: Flow): void {
     const invite = this.#core.transactions.findServer(serverKey(cancel, 'INVITE'));
-    if (invite?.kind === 'invite-server' && invite.user !== undefined) invite.user.onCancel(cancel, flow);
-    else answer(this.#core, cancel, flow, 481);
+    const user = invite?.kind === 'invite-server' ? invite.user : this.#inviteFromElsewhere(cancel);
+    if (user === undefined) answer(this.#core, cancel, flow, 481);
+    else user.onCancel(cancel, flow);
+  }
+
+  /**
+   * UAs behind a NAT write another sent-by into CANCEL once they have learnt their address, which 9.1 does not allow and
+   * drachtio-server bears: Call-ID, From tag, CSeq and branch tell what they mean.
+   */
+  #inviteFromElsewhere(cancel: SipMessage): InviteServerUser | undefined {
+    const dialog = this.#core.dialogs.findByCallId(cancel.callId!);
+    const incoming = dialog === undefined ? undefined : this.#uas.pendingInvite(dialog);
+    if (incoming === undefined) return undefined;
+    const { via, from, cseq } = incoming.request;
+    const same =
+      via!.branch !== undefined &&
+      via!.branch === cancel.via!.branch &&
+      from!.tag === cancel.from!.tag &&
+      cseq!.number === cancel.cseq!.number;
+    return same ? incoming : undefined;
   }
 
   #outsideDialog(request: SipMessage, flow: Flow): void {

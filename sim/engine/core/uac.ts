@@ -137,17 +137,27 @@ export class Uac implements OutgoingHandler {
     const extra = text.lines.filter((line) => line.name === 'reason');
     const cancel = buildCancel(outgoing.request, extra);
     const octets = cancel.serialise();
-    const send = (): void => {
-      const path = outgoing.path;
-      const transaction = this.#core.transactions.createClient('CANCEL', cancel.via!.branch!, octets, path, NOBODY);
-      transaction.start();
-      if (outgoing.transaction?.kind === 'invite-client') outgoing.transaction.cancelled();
-    };
+    const send = (): void => this.#cancel(outgoing, cancel);
     if (outgoing.status >= 100) send();
     else outgoing.cancel = send;
     const point = this.#core.local.pointFor(outgoing.path.to) ?? this.#core.transport.listenPoints[0]!;
     const meta = localMeta(octets.length, point, this.#core.clock.now());
     app.send(requestSentLeader(messageId, meta, transactionId), octets);
+  }
+
+  /** Cancels the INVITE of a dialog that nobody waits for any more. */
+  abandon(dialog: Dialog): void {
+    for (const outgoing of this.#outgoing.values()) {
+      if (outgoing.dialog === dialog && outgoing.request.method === 'INVITE') {
+        this.#cancel(outgoing, buildCancel(outgoing.request));
+      }
+    }
+  }
+
+  #cancel(outgoing: OutgoingRequest, cancel: SipMessage): void {
+    const { branch } = cancel.via!;
+    this.#core.transactions.createClient('CANCEL', branch!, cancel.serialise(), outgoing.path, NOBODY).start();
+    if (outgoing.transaction?.kind === 'invite-client') outgoing.transaction.cancelled();
   }
 
   /** Sends a request of the stack's own in a dialog (BYE), whose response nobody awaits. @returns the request, to be told of. */

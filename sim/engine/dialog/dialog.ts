@@ -57,8 +57,8 @@ export class Dialog {
   unacknowledged: Unacknowledged | undefined;
   /** Keeps the frames of the dialog's messages in order behind a response that is held back (contract, section 6). */
   deliver: Deliver = AT_ONCE;
-  /** Ends a subscription that nobody refreshes. */
-  subscription: Timer | undefined;
+  /** Ends a subscription that nobody refreshes, and a call whose application has gone. */
+  lapse: Timer | undefined;
   /** RSeq and CSeq number of the last reliable provisional response received: what a PRACK acknowledges. */
   reliableReceived: { readonly rseq: number; readonly sequence: number } | undefined;
   /** The last RSeq of each branch of our INVITE, by its To tag: each is an early dialog of its own (RFC 3262 4). */

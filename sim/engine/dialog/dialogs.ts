@@ -1,3 +1,4 @@
+import type { AppConnection } from '../control/connection.ts';
 import type { SipMessage } from '../message/index.ts';
 import type { TimerWheel } from '../timers.ts';
 import type { Dialog } from './dialog.ts';
@@ -27,11 +28,16 @@ export class Dialogs {
 
   remove(dialog: Dialog): void {
     dialog.terminate();
-    this.#wheel.clear(dialog.subscription);
+    this.#wheel.clear(dialog.lapse);
     if (this.#byId.get(dialog.id) === dialog) this.#byId.delete(dialog.id);
     const key = `${dialog.callId};${dialog.localTag}`;
     if (this.#byLocal.get(key) === dialog) this.#byLocal.delete(key);
     if (this.#byCallId.get(dialog.callId) === dialog) this.#byCallId.delete(dialog.callId);
+  }
+
+  /** Those of an application. */
+  of(app: AppConnection): Dialog[] {
+    return [...this.#byId.values()].filter((dialog) => dialog.app === app);
   }
 
   find(id: string): Dialog | undefined {

@@ -277,6 +277,62 @@ describe('sim/engine: time-outs, on a clock that tests move', () => {
     await target.request('CANCEL');
   });
 
+  describe('calls whose application has gone', () => {
+    const HOUR = 3_600_000;
+    const orphan = async (): Promise<string> => {
+      const call = parts();
+      peer.send(requestText(peer, { ...call, method: 'INVITE' }));
+      const { message, transaction, frame } = await app.request('INVITE');
+      expect(frame.tokens[9]).to.equal('');
+      app.answer(message, transaction, 200);
+      const ok = await peer.response(200, 'INVITE');
+      peer.send(requestText(peer, { ...call, method: 'ACK', to: ok.get('to')! }));
+      const { dialog } = await app.request('ACK');
+      await app.close();
+      await until('the engine to see it', () => bench.engine.figures.applications === 0);
+      return dialog;
+    };
+
+    it('after an hour the stack sends BYE, and nothing is kept, peer or no peer', async () => {
+      await orphan();
+      bench.clock.advance(HOUR - 1000);
+      await settle();
+      expect(count('BYE')).to.equal(0);
+      bench.clock.advance(1000);
+      await peer.request('BYE');
+      bench.clock.advance(64_000);
+      expect(bench.engine.figures).to.include({ dialogs: 0, timers: 0, clientTransactions: 0 });
+    });
+
+    it('an application that is back may use its call, which puts the end off, and end it', async () => {
+      const dialog = await orphan();
+      const back = await bench.app('invite');
+      bench.clock.advance(HOUR - 1000);
+      await back.ask(`sip||${dialog}`, 'INFO sip:placeholder SIP/2.0\r\n\r\n');
+      peer.send(responseText(await peer.request('INFO'), 200));
+      await back.response(200);
+      bench.clock.advance(HOUR - 1000);
+      await settle();
+      expect(count('BYE')).to.equal(0);
+      await back.ask(`sip||${dialog}`, 'BYE sip:placeholder SIP/2.0\r\n\r\n');
+      peer.send(responseText(await peer.request('BYE'), 200));
+      await back.response(200);
+      expect(bench.engine.figures.dialogs).to.equal(0);
+    });
+
+    it('an INVITE of its that only rings is cancelled', async () => {
+      await app.ask('sip||', `INVITE sip:bob@127.0.0.1:${peer.port} SIP/2.0\r\n\r\n`);
+      peer.send(responseText(await peer.request('INVITE'), 180, { tag: 'b' }));
+      await app.response(180);
+      await app.close();
+      await until('the engine to see it', () => bench.engine.figures.applications === 0);
+      bench.clock.advance(HOUR);
+      await peer.request('CANCEL');
+      bench.clock.advance(64_000);
+      expect(bench.engine.figures).to.include({ dialogs: 0, timers: 0, clientTransactions: 0 });
+    });
+  });
+
   it('nothing remains when all is over', async () => {
     const call = parts();
     peer.send(requestText(peer, { ...call, method: 'INVITE' }));

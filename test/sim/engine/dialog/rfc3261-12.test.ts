@@ -183,6 +183,72 @@ describe('sim/engine: requests in dialogs (RFC 3261 12.2, 14)', () => {
     expect(bench.engine.figures.dialogs).to.equal(0);
   });
 
+  it('BYE overtakes a re-INVITE: the BYE gets its 200, then the re-INVITE its 487 (15.1.2)', async () => {
+    const { inDialog } = await answered();
+    peer.send(requestText(peer, { ...inDialog, method: 'INVITE', cseq: 6 }));
+    const again = await app.request('INVITE');
+    peer.send(requestText(peer, { ...inDialog, method: 'BYE', cseq: 7 }));
+    const bye = await app.request('BYE');
+    await peer.response(100, 'INVITE');
+    app.answer(bye.message, bye.transaction, 200);
+    await peer.response(487, 'INVITE');
+    const before = peer.inbox.items.filter((m) => m.status >= 200);
+    expect(before.map((m) => `${m.status} ${m.method}`)).to.deep.equal(['200 BYE']);
+    const { tokens } = await app.reply(app.answer(again.message, again.transaction, 200));
+    expect(tokens[3]).to.equal('NOK');
+    expect(bench.engine.figures.dialogs).to.equal(0);
+  });
+
+  it('BYE overtakes a re-INVITE, which the application accepts all the same: its 200 is sent once', async () => {
+    const { inDialog } = await answered();
+    peer.send(requestText(peer, { ...inDialog, method: 'INVITE', cseq: 6 }));
+    const again = await app.request('INVITE');
+    peer.send(requestText(peer, { ...inDialog, method: 'BYE', cseq: 7 }));
+    const bye = await app.request('BYE');
+    app.answer(again.message, again.transaction, 200);
+    await peer.response(200, 'INVITE');
+    app.answer(bye.message, bye.transaction, 200);
+    await peer.response(200, 'BYE');
+    peer.inbox.items.length = 0;
+    bench.clock.advance(64_000);
+    await settle();
+    expect(peer.inbox.items).to.deep.equal([]);
+    expect(bench.engine.figures.timers).to.equal(0);
+  });
+
+  it('a callee that sends BYE instead of a final response: 481, and the INVITE is still awaited (15)', async () => {
+    await app.ask('sip||', `INVITE sip:bob@127.0.0.1:${peer.port} SIP/2.0\r\n\r\n`);
+    const invite = await peer.request('INVITE');
+    peer.send(responseText(invite, 180, { tag: 'b' }));
+    const ringing = (await app.response(180)).message;
+    const parts = { callId: invite.callId!, from: ringing.get('to')!, to: ringing.get('from')! };
+    peer.send(requestText(peer, { ...parts, method: 'BYE' }));
+    await peer.response(481, 'BYE');
+    peer.send(responseText(invite, 486, { tag: 'b' }));
+    await app.response(486);
+  });
+
+  it('a CANCEL with another sent-by, as UAs behind a NAT write it, is the INVITE’s all the same', async () => {
+    const call = { callId: fresh('c'), from: '<sip:a@example.com>;tag=a', branch: `z9hG4bK${fresh()}` };
+    peer.send(requestText(peer, { ...call, method: 'INVITE' }));
+    const { message, transaction } = await app.request('INVITE');
+    app.answer(message, transaction, 183);
+    await peer.response(183);
+    let hosts = 0;
+    const elsewhere = (parts: object): string =>
+      requestText(peer, { ...call, method: 'CANCEL', ...parts })
+        .toString()
+        .replace('UDP 127.0.0.1', `UDP 192.0.2.${++hosts}`);
+    for (const wrong of [{ branch: `z9hG4bK${fresh()}` }, { cseq: 2 }, { from: '<sip:a@example.com>;tag=b' }]) {
+      peer.send(elsewhere(wrong));
+      await peer.response(481, 'CANCEL');
+    }
+    peer.send(elsewhere({ branch: call.branch, cseq: 1, from: call.from }));
+    await peer.response(200, 'CANCEL');
+    await peer.response(487, 'INVITE');
+    await app.request('CANCEL');
+  });
+
   it('a second 2xx with another tag (a fork) is acknowledged and ended by the stack (13.2.2.4)', async () => {
     await app.ask('sip||', `INVITE sip:bob@127.0.0.1:${peer.port} SIP/2.0\r\n\r\nv=0\r\n`);
     const invite = await peer.request('INVITE');
