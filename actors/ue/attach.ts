@@ -39,6 +39,8 @@ import type { Usim } from './usim.ts';
 export type AttachErrorCode =
   /** The network's MAC is wrong: it does not know this USIM's K (TS 24.301 5.4.2.6 case c). */
   | 'ATTACH_NETWORK_MAC_WRONG'
+  /** The network's vector is not one for EPS. */
+  | 'ATTACH_NOT_FOR_EPS'
   /** The network found RES wrong. */
   | 'ATTACH_AUTHENTICATION_REJECTED'
   /** Attach reject; `cause` says why. */
@@ -102,6 +104,8 @@ const NEXT: Readonly<Record<EmmUeState, readonly EmmUeState[]>> = {
   'EMM-DEREGISTERED': [],
 };
 
+/** First bit of the AMF, which is in octets 6 and 7 of AUTN (TS 33.401 6.1.1). */
+const SEPARATION_BIT = 0x80;
 /** EEA0 and 128-EIA2. */
 const CAPABILITY = Uint8Array.of(0x80, 0x20);
 /** TS 24.301 5.4.2.7: a network that fails authentication three times running is not to be trusted. */
@@ -211,8 +215,9 @@ export class EpsAttachment {
 
   /** TS 24.301 5.4.2: answers challenges until the network goes on to security mode. */
   async #authenticate(): Promise<Uint8Array> {
-    let macFailures = 0;
-    let synchFailures = 0;
+    let failures = 0;
+    /** Why the UE does not take this network, once it does not. */
+    let distrust: (() => AttachError) | undefined;
     for (;;) {
       const message = await this.#plain('Authentication request');
       if (message.type === 'attach-reject') {
@@ -222,24 +227,29 @@ export class EpsAttachment {
           message.cause,
         );
       }
-      if (message.type === 'authentication-reject' && macFailures > 0) throw networkMacWrong();
+      if (message.type === 'authentication-reject' && distrust !== undefined) throw distrust();
       if (message.type !== 'authentication-request') throw unexpected(message, 'Authentication request');
       const answer = this.#options.usim.authenticate(message.rand, message.autn);
-      if (answer.outcome === 'success') {
+      const isForEps = (message.autn[6]! & SEPARATION_BIT) !== 0;
+      if (answer.outcome === 'success' && isForEps) {
         const res = this.#options.changeRes?.(answer.res) ?? answer.res;
         this.#link.send(encodeEmm({ type: 'authentication-response', res }));
         return deriveKasme(answer, this.#plmn, message.autn.subarray(0, 6));
       }
       if (answer.outcome === 'mac-failure') {
-        macFailures++;
+        distrust = networkMacWrong;
         this.#link.send(encodeEmm({ type: 'authentication-failure', cause: EMM_CAUSE.macFailure }));
-      } else {
-        synchFailures++;
+      } else if (!isForEps) {
+        distrust = vectorNotForEps;
+        const cause = EMM_CAUSE.nonEpsAuthenticationUnacceptable;
+        this.#link.send(encodeEmm({ type: 'authentication-failure', cause }));
+      } else if (answer.outcome === 'synch-failure') {
         this.#link.send(
           encodeEmm({ type: 'authentication-failure', cause: EMM_CAUSE.synchFailure, auts: answer.auts }),
         );
       }
-      if (macFailures + synchFailures >= MOST_AUTHENTICATION_FAILURES) throw networkMacWrong();
+      failures += 1;
+      if (failures >= MOST_AUTHENTICATION_FAILURES) throw (distrust ?? networkMacWrong)();
     }
   }
 
@@ -359,6 +369,14 @@ const networkMacWrong = (): AttachError =>
     'ATTACH_NETWORK_MAC_WRONG',
     'The UE refuses the network: its MAC is wrong. Compare K and OPc of the USIM and of the network.',
     EMM_CAUSE.macFailure,
+  );
+
+/** TS 33.401 6.1.1, TS 24.301 5.4.2.6: a vector of another access, by which K_ASME would not be bound to this one. */
+const vectorNotForEps = (): AttachError =>
+  new AttachError(
+    'ATTACH_NOT_FOR_EPS',
+    'The UE refuses the network: the separation bit of its AMF is 0. Set the first bit of the subscriber’s AMF.',
+    EMM_CAUSE.nonEpsAuthenticationUnacceptable,
   );
 
 const unexpected = (message: EmmMessage, wanted: string): AttachError =>

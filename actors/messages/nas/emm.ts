@@ -14,6 +14,7 @@ export const EMM_CAUSE = {
   macFailure: 20,
   synchFailure: 21,
   ueSecurityCapabilitiesMismatch: 23,
+  nonEpsAuthenticationUnacceptable: 26,
   protocolError: 111,
 } as const;
 

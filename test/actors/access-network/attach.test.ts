@@ -143,6 +143,15 @@ describe('TS 24.301 and TS 33.401: EPS attach (step 0)', () => {
     expect(bench.atUe.some(({ bytes }) => Buffer.from(bytes).toString('hex') === '075c14')).to.equal(true);
   });
 
+  it('a vector whose AMF is not for EPS is refused by the UE with cause 26 (TS 33.401 6.1.1)', async () => {
+    const bench = await startNetwork({ amf: '0000' });
+    expect(await failure(attachUe(bench))).to.deep.include({ code: 'ATTACH_NOT_FOR_EPS', detail: { cause: 26 } });
+    const said = bench.atUe
+      .filter(({ direction }) => direction === 'sent')
+      .map(({ bytes }) => decodeEmm(bytes, 'uplink'));
+    expect(said.at(-1)).to.deep.equal({ type: 'authentication-failure', cause: 26 });
+  });
+
   it('SQN out of range: AUTS, resynchronisation, attached', async () => {
     const bench = await startNetwork();
     const usim = new Usim(
