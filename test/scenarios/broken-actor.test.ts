@@ -2,6 +2,7 @@
 import { expect } from 'chai';
 import { figure } from '../../scenarios/figure-7.x.2-1.ts';
 import { life1Deregistration } from '../../scenarios/life-1-deregistration.ts';
+import { life1OperatorRevokes } from '../../scenarios/life-1-operator-revokes.ts';
 import { multi1InTurn } from '../../scenarios/multi-1-in-turn.ts';
 import { pol1On } from '../../scenarios/pol-1-on.ts';
 import { step1N } from '../../scenarios/step-1n.ts';
@@ -97,6 +98,29 @@ describe('scenarios fail when what they prove is broken', () => {
       steps: life1Deregistration.steps.map((step) => (step.number === '0' ? step : { ...step, guard: 1_500 })),
     };
     await fails(quick, keeping, /the KMS forgets CEK/);
+  });
+
+  it('a UE that keeps a key past its end fails LIFE-1, and is held for it, not who told it', async function () {
+    this.timeout(60_000);
+    const kept = new Map<string, JsonObject>();
+    const keeping = lying(world, 'ue', (what, value) => {
+      if (what !== 'ceks') return value;
+      for (const cek of value as JsonObject[]) kept.set(String(cek.keyId), cek);
+      return [...kept.values()];
+    });
+    for (const scenario of [life1Deregistration, life1OperatorRevokes]) {
+      kept.clear();
+      const quick: Scenario = {
+        ...scenario,
+        steps: scenario.steps.map((step) => (step.number === '0' ? step : { ...step, guard: 1_500 })),
+      };
+      // Looked at once while the key lives, so that the liar knows it.
+      const looked = disturbed(keeping, 'ue', scenario === life1Deregistration ? 'deregister' : 'requestKey', () =>
+        keeping.actors.get('ue')!.read('ceks'),
+      );
+      const { steps } = await fails(quick, looked, /the UE forgets CEK/);
+      expect(steps.find(({ failure }) => failure !== undefined)?.failure?.responsible).to.equal('ue');
+    }
   });
 
   it('ends that hold different keys fail the figure', async () => {
