@@ -6,6 +6,7 @@
 import dns, { type LookupAddress, type LookupAllOptions, type LookupOneOptions, type LookupOptions } from 'node:dns';
 import { syncBuiltinESMExports } from 'node:module';
 import { isIP } from 'node:net';
+import { callbackify } from 'node:util';
 
 /** Longest that a name server is waited for, milliseconds. */
 const ANSWER_MS = 500;
@@ -60,10 +61,11 @@ export function askEveryNameServer(): () => void {
   const withCallback = (host: string, given: LookupOptions | number | Done, callback?: Done): void => {
     const done = typeof given === 'function' ? given : callback!;
     const options = typeof given === 'object' ? given : typeof given === 'number' ? { family: given } : {};
-    look(host, options).then(
-      (found) => (options.all === true ? done(null, found) : done(null, found[0]!.address, found[0]!.family)),
-      (cause: NodeJS.ErrnoException) => done(cause, '', 0),
-    );
+    callbackify(look)(host, options, (cause, found) => {
+      if (cause !== null) done(cause, '', 0);
+      else if (options.all === true) done(null, found);
+      else done(null, found[0]!.address, found[0]!.family);
+    });
   };
   const withPromise = async (
     host: string,

@@ -10,9 +10,9 @@ import { askEveryNameServer, quickestAddress } from '../../../sim/cli/name-servi
 class NameServer {
   readonly asked: string[] = [];
   readonly #socket: Socket = createSocket('udp4');
-  readonly #answer: (name: string) => string | 'NXDOMAIN' | 'silence';
+  readonly #answer: (name: string) => string;
 
-  constructor(answer: (name: string) => string | 'NXDOMAIN' | 'silence') {
+  constructor(answer: (name: string) => string) {
     this.#answer = answer;
     this.#socket.on('message', (query, from) => {
       // RFC 1035 4.1: header of 12 octets, then the labels of the one question, its type and its class.
@@ -43,7 +43,7 @@ class NameServer {
 
 describe('host names where one of several name servers is silent', () => {
   const servers: NameServer[] = [];
-  const serve = (answer: (name: string) => string | 'NXDOMAIN' | 'silence'): Promise<string> => {
+  const serve = (answer: (name: string) => string): Promise<string> => {
     const server = new NameServer(answer);
     servers.push(server);
     return server.open();
