@@ -32,12 +32,15 @@ export interface LifeOptions {
 /** Ends of a key that its binding ends by under the same name. */
 const KEY_ENDS = ['logged-off', 'deregistered', 'expired'] as const satisfies readonly BindingEnd[];
 
-/** Delays before the KMS is told again, when it could not be reached. */
+/** Delays before the KMS is told again, when it could not be reached; the last goes on. */
 const TELL_AGAIN_MS = [1_000, 5_000, 30_000];
+/** A day: by then the KMS has ended the key by itself, unless policy lets keys live for longer. */
+const TOLD_FOR_MS = 86_400_000;
 
 export class Life {
   readonly #options: LifeOptions;
   readonly #timers = new Map<string, TimerHandle>();
+  #stopped = false;
 
   constructor(options: LifeOptions) {
     this.#options = options;
@@ -101,6 +104,7 @@ export class Life {
 
   /** Takes up the timers of what the store has kept over a restart. */
   async resume(): Promise<void> {
+    this.#stopped = false;
     for (const session of await this.#options.sessions.all()) await this.registered(session);
     for (const binding of await this.#options.bindings.all()) {
       await this.bound(binding).catch((error: unknown) => {
@@ -110,6 +114,7 @@ export class Life {
   }
 
   stop(): void {
+    this.#stopped = true;
     for (const timer of this.#timers.values()) timer.cancel();
     this.#timers.clear();
   }
@@ -122,14 +127,19 @@ export class Life {
     this.#options.log.info({ sipSession: binding.sipSession, reason: event }, 'an MCPTT binding has ended');
   }
 
-  #tell(ended: { sipSession: string; userUri?: string; reason: string }, attempt = 0): void {
+  #tell(
+    ended: { sipSession: string; userUri?: string; reason: string },
+    attempt = 0,
+    until = this.#options.clock.now() + TOLD_FOR_MS,
+  ): void {
     this.#options.tellKms(ended).catch((error: Error) => {
-      const delay = TELL_AGAIN_MS[attempt];
+      const delay = TELL_AGAIN_MS[attempt] ?? TELL_AGAIN_MS.at(-1)!;
+      const again = !this.#stopped && this.#options.clock.now() + delay <= until;
       this.#options.log.warn(
-        { error: error.message, again: delay ?? 'never' },
+        { error: error.message, again: again ? delay : 'never' },
         'the KMS could not be told that a CEK has ended',
       );
-      if (delay !== undefined) this.#arm(`tell ${JSON.stringify(ended)}`, delay, () => this.#tell(ended, attempt + 1));
+      if (again) this.#arm(`tell ${JSON.stringify(ended)}`, delay, () => this.#tell(ended, attempt + 1, until));
     });
   }
 

@@ -132,7 +132,7 @@ describe('life of bindings and CEKs (LIFE-1, LIFE-4)', () => {
     expect(world.told, 'the KMS knows what it revoked').to.deep.equal([]);
   });
 
-  it('a superseded or expired key ends no binding', async () => {
+  it('a superseded key ends no binding; the last key that runs out ends it, at the server and at the UE', async () => {
     const [ue] = world.ues;
     await world.bind(ue, 'alice');
     const old = ue.clientOf('alice').sealingKey(ue.sipSession).keyId;
@@ -146,6 +146,11 @@ describe('life of bindings and CEKs (LIFE-1, LIFE-4)', () => {
       warning: `Undecipherable, Key ID ${old}: retired`,
     });
     expect(await state()).to.deep.equal({ sessions: 1, bindings: 1, ceks: 1 });
+    world.server.ceks.end({ keyId: next }, 'expired');
+    world.keysOf(ue, 'alice').end({ keyId: next }, 'expired');
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(await state()).to.deep.equal({ sessions: 1, bindings: 0, ceks: 0 });
+    expect(ue.clientOf('alice').view(ue.sipSession)).to.include({ bound: false, loggedIn: true });
   });
 
   it('a server that restarts keeps sessions and bindings and has no key until it asks for them', async () => {
