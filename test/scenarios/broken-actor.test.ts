@@ -105,7 +105,7 @@ describe('scenarios fail when what they prove is broken', () => {
     const kept = new Map<string, JsonObject>();
     const keeping = lying(world, 'ue', (what, value) => {
       if (what !== 'ceks') return value;
-      for (const cek of value as JsonObject[]) kept.set(String(cek.keyId), cek);
+      for (const cek of value as JsonObject[]) kept.set(cek.keyId as string, cek);
       return [...kept.values()];
     });
     for (const scenario of [life1Deregistration, life1OperatorRevokes]) {
