@@ -105,9 +105,12 @@ const NO_CREDENTIALS: ReadonlyMap<string, string> = new Map([
 ]);
 
 function credentialsOf(request: SipRequest): ReadonlyMap<string, string> {
-  const authorization = request.get('authorization');
-  if (authorization === undefined) return NO_CREDENTIALS;
-  const credentials = parseDigest(authorization);
+  // RFC 3261 20.7: one header field for each realm that a UE has credentials for, never joined by commas.
+  const values = headLines(request.raw).flatMap((line) => /^authorization\s*:\s*([\s\S]*)/i.exec(line)?.[1] ?? []);
+  if (values.length === 0) return NO_CREDENTIALS;
+  const all = values.map(parseDigest);
+  const credentials =
+    all.find((each) => identityKey(`sip:${each?.get('realm')}`) === identityKey(request.uri)) ?? all[0];
   for (const name of ['username', 'realm', 'uri', 'nonce', 'response']) {
     if (credentials?.has(name) !== true) throw new BadRegister(`Authorization lacks ${name}`);
   }
@@ -118,9 +121,13 @@ function credentialsOf(request: SipRequest): ReadonlyMap<string, string> {
   return credentials!;
 }
 
+/** Start line and header fields of a message, folded ones in one piece. */
+const headLines = (raw: string): string[] => raw.slice(0, raw.indexOf('\r\n\r\n')).split(/\r\n(?![ \t])/);
+
 /** The REGISTER without its Authorization header fields, as it may be shown to an application server (TS 24.229 5.4.1.7). */
 export function withoutAuthorization(raw: string): string {
   const end = raw.indexOf('\r\n\r\n');
-  const lines = raw.slice(0, end).split(/\r\n(?![ \t])/);
-  return `${lines.filter((line) => !/^authorization\s*:/i.test(line)).join('\r\n')}${raw.slice(end)}`;
+  return `${headLines(raw)
+    .filter((line) => !/^authorization\s*:/i.test(line))
+    .join('\r\n')}${raw.slice(end)}`;
 }

@@ -74,6 +74,22 @@ describe('TS 24.229 5.4.1 and TS 33.203: registration at the SIP core (step 1)',
       expect((await ue.exchange({ authorization: '', to: `<sip:nobody@${DOMAIN}>` })).status).to.equal(403);
     });
 
+    it('credentials for another realm beside its own are passed over (RFC 3261 20.7)', async () => {
+      const ue = await bench.ue();
+      const foreign =
+        'Authorization: Digest username="x", realm="example.com", nonce="1", uri="sip:example.com", response="0"';
+      const unauthorized = await ue.exchange({ headers: [foreign] });
+      expect(unauthorized.status).to.equal(401);
+      const text = ue.registerText({ authorization: ue.rightAnswer(unauthorized) });
+      ue.peer.send(text.replace('Authorization:', `${foreign}\r\nAuthorization:`));
+      expect((await ue.peer.next('the answer')).status).to.equal(200);
+      await until(() => bench.server.seen.length > 0, 'the third-party REGISTER');
+      const told = bench.server.seen.at(-1)!;
+      expect(told.body)
+        .to.match(/^REGISTER /)
+        .and.not.match(/^authorization/im);
+    });
+
     it('a REGISTER without Contact asks what is bound, and binds nothing (RFC 3261 10.2.3)', async () => {
       const ue = await bench.ue();
       const none = await ue.register({ contact: '', expires: '' });
