@@ -53,6 +53,8 @@ export class Uac implements OutgoingHandler {
     const { method } = text;
     const uri = parseUri(text.requestUri);
     if (uri === undefined || !KNOWN_METHODS.has(method)) throw refused(`invalid request-uri: ${text.startLine}`);
+    // 13.2.2.4: it acknowledges a 2xx and goes along its dialog; no response would end a transaction of its own.
+    if (method === 'ACK') throw refused('Server error: unable to find dialog for ACK');
     const to = this.#destination(text, uri, routeUri);
     const point = this.#pointFor(to);
     if (lacksContentType(text)) throw refused('missing content-type');

@@ -8,5 +8,5 @@ export interface MessageLimits {
   readonly bodyBytes: number;
 }
 
-/** Room for a 64 KiB datagram in the head and for an S/MIME body with attachments; far above what MCPTT sends. */
+/** Room for a 64 KiB datagram in the head and for an S/MIME body with attachments. */
 export const DEFAULT_LIMITS: MessageLimits = { headBytes: 65_536, headerCount: 256, bodyBytes: 1_048_576 };

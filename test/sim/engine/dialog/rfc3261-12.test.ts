@@ -183,6 +183,33 @@ describe('sim/engine: requests in dialogs (RFC 3261 12.2, 14)', () => {
     expect(bench.engine.figures.dialogs).to.equal(0);
   });
 
+  it('a re-INVITE that is answered reliably first: PRACK, then the 200 and its ACK (RFC 3262)', async () => {
+    const { dialog } = await answered();
+    await app.ask(`sip||${dialog}`, 'INVITE sip:placeholder SIP/2.0\r\n\r\nv=0\r\n');
+    const invite = await peer.request('INVITE');
+    const reliable = { headers: ['Require: 100rel', 'RSeq: 7', `Contact: <sip:a@127.0.0.1:${peer.port}>`] };
+    peer.send(responseText(invite, 180));
+    expect((await app.response(180)).dialog).to.equal(dialog);
+    peer.send(responseText(invite, 183, reliable));
+    expect((await app.response(183)).dialog).to.equal(dialog);
+    await app.ask(`sip||${dialog}`, 'PRACK sip:placeholder SIP/2.0\r\n\r\n');
+    const prack = await peer.request('PRACK');
+    expect(prack.get('rack')).to.equal(`7 ${invite.cseq!.number} INVITE`);
+    peer.send(responseText(prack, 200));
+    await app.response(200);
+    peer.send(responseText(invite, 200, { headers: [`Contact: <sip:a@127.0.0.1:${peer.port}>`] }));
+    await app.response(200);
+    await app.ask(`sip||${dialog}`, 'ACK sip:placeholder SIP/2.0\r\n\r\n');
+    expect((await peer.request('ACK')).cseq!.number).to.equal(invite.cseq!.number);
+    expect(bench.engine.figures.dialogs).to.equal(1);
+  });
+
+  it('an ACK that belongs to no dialog is refused: NOK, and nothing is sent', async () => {
+    const { tokens } = await app.ask('sip||', `ACK sip:bob@127.0.0.1:${peer.port} SIP/2.0\r\n\r\n`);
+    expect(tokens.slice(3)).to.deep.equal(['NOK', 'Server error: unable to find dialog for ACK']);
+    expect(bench.engine.figures.clientTransactions).to.equal(0);
+  });
+
   it('BYE overtakes a re-INVITE: the BYE gets its 200, then the re-INVITE its 487 (15.1.2)', async () => {
     const { inDialog } = await answered();
     peer.send(requestText(peer, { ...inDialog, method: 'INVITE', cseq: 6 }));
