@@ -87,6 +87,7 @@ export function okLeader(messageId: string, ...rest: readonly string[]): string 
   return rest.length === 0 ? `response|${messageId}|OK` : `response|${messageId}|OK|${rest.join('|')}`;
 }
 
+/** Refused, with the reason that drachtio-server gives. */
 export function nokLeader(messageId: string, reason: string): string {
   return `response|${messageId}|NOK|${reason}`;
 }

@@ -22,6 +22,7 @@ interface Destination {
   readonly ca: string | Buffer | undefined;
 }
 
+/** The applications to connect to, by method. */
 export class RequestHandlers {
   readonly #byMethod = new Map<string, Destination>();
 

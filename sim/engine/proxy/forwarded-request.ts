@@ -66,6 +66,7 @@ const STACK_OWNED: ReadonlySet<string> = new Set([
   'content-length',
 ]);
 
+/** Those lines of an application's `proxy` text that go into the forwarded request. */
 export function extraLines(text: SipMessage): readonly HeaderLine[] {
   return text.lines.filter((line) => !STACK_OWNED.has(line.name) && line.value !== '');
 }
