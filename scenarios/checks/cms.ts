@@ -1,32 +1,61 @@
-/** What step 4 reads of a protected body from outside (RFC 5083, RFC 5084, RFC 3565; profile `kek` and `kek+sign`). */
+/** What step 4 reads of a protected body from outside (RFC 5083, RFC 5084, RFC 3565; RFC 5652 8 for profile `direct`). */
+import { OctetString } from '@peculiar/asn1-schema';
 import { expect } from 'chai';
-import { AuthEnvelopedData, contentOf, GcmParameters, OID, parse, unwrap } from '../../actors/security/smime/asn1.ts';
+import {
+  AuthEnvelopedData,
+  contentOf,
+  EncryptedData,
+  GcmParameters,
+  OID,
+  parse,
+  unwrap,
+} from '../../actors/security/smime/asn1.ts';
+import { readKeyIdOfEncryptedData } from '../../actors/security/smime/encrypted-data.ts';
+import type { Profile } from '../../actors/security/smime/profiles.ts';
+import type { StepContext } from '../../sim/scenario/scenario.ts';
 import type { MessageRecord } from '../../sim/trace/record.ts';
 import { reading } from './reading.ts';
 import { body, header } from './sip.ts';
 
-const hex = (octets: ArrayBuffer): string => Buffer.from(octets).toString('hex');
+const hex = (octets: ArrayBuffer | Uint8Array): string =>
+  Buffer.from(octets instanceof Uint8Array ? octets : new Uint8Array(octets)).toString('hex');
 
-/** What no two bodies may have in common: the wrapped content key (the wrap is deterministic) and the nonce; hex. */
+/** The profile of bodies that the MCPTT service provider has chosen. */
+export async function profileInUse(t: StepContext): Promise<Profile> {
+  return (await t.actor('mcptt-as').read<{ profile: Profile }>('policy')).profile;
+}
+
+/** What no two bodies may have in common, in hex: the nonce (the IV of `direct`), and the wrapped content key where there is one (the wrap is deterministic). */
 export interface Fresh {
-  readonly wrappedKey: string;
+  readonly wrappedKey?: string;
   readonly nonce: string;
 }
 
 /**
- * Asserts that the body of a SIP message is CMS AuthEnvelopedData with AES-256-GCM, whose content key the CEK of this Key ID
- * wraps, and that its content is long enough to hold an ECCSI signature.
+ * Asserts that the body of a SIP message is what the profile says: CMS AuthEnvelopedData with AES-256-GCM, whose content key the
+ * CEK of this Key ID wraps, or, for `direct`, CMS EncryptedData under that CEK; and, where the profile signs, that its content
+ * is long enough to hold an ECCSI signature.
  */
-export function expectProtected(record: MessageRecord, keyId: string): Fresh {
+export function expectProtected(record: MessageRecord, keyId: string, profile: Profile): Fresh {
+  const form = profile === 'direct' ? 'encrypted-data' : 'authEnveloped-data';
   expect(header(record, 'Content-Type', 'c'), 'Content-Type').to.match(
-    /^application\/pkcs7-mime\s*;.*smime-type="?authEnveloped-data/i,
+    new RegExp(`^application/pkcs7-mime\\s*;.*smime-type="?${form}`, 'i'),
   );
   expect(header(record, 'Content-Transfer-Encoding').toLowerCase(), 'Content-Transfer-Encoding').to.equal('base64');
   const text = body(record).replace(/\s/g, '');
   const octets = Buffer.from(text, 'base64');
   expect(octets.toString('base64'), 'body, in base64').to.equal(text);
   const { contentType, content } = reading('the CMS message', () => unwrap(octets));
-  expect(contentType, 'CMS content type').to.equal(OID.authEnvelopedData);
+  expect(contentType, 'CMS content type').to.equal(profile === 'direct' ? OID.encryptedData : OID.authEnvelopedData);
+  const [fresh, ciphertext] =
+    profile === 'direct' ? encryptedData(octets, content, keyId) : authEnvelopedData(content, keyId);
+  if (profile !== 'kek')
+    expect(ciphertext, 'octets of the content, signature and all').to.be.greaterThan(SIGNED_AT_LEAST);
+  return fresh;
+}
+
+/** @returns what must be fresh, and how long the ciphertext is */
+function authEnvelopedData(content: ArrayBuffer, keyId: string): [Fresh, number] {
   const message = reading('the CMS message', () => parse(content, AuthEnvelopedData));
   expect(message.recipientInfos.length, 'receivers').to.equal(1);
   const { kekri } = message.recipientInfos[0]!;
@@ -40,12 +69,22 @@ export function expectProtected(record: MessageRecord, keyId: string): Fresh {
   const gcm = reading('the GCM parameters', () => parse(parameters ?? new ArrayBuffer(0), GcmParameters));
   expect(gcm.nonce.byteLength, 'octets of the nonce').to.equal(12);
   expect([gcm.icvLength, message.mac.byteLength], 'octets of the tag, as said and as sent').to.deep.equal([16, 16]);
-  expect(
-    reading('the encrypted content', () => contentOf(info)).length,
-    'octets of the content, signature and all',
-  ).to.be.greaterThan(SIGNED_AT_LEAST);
-  return { wrappedKey: hex(kekri.encryptedKey.buffer), nonce: hex(gcm.nonce.buffer) };
+  const ciphertext = reading('the encrypted content', () => contentOf(info)).length;
+  return [{ wrappedKey: hex(kekri.encryptedKey.buffer), nonce: hex(gcm.nonce.buffer) }, ciphertext];
 }
 
-/** Profile kek+sign: UID (32) and ECCSI signature (129) with the CMS SignedData round them. */
+/** The same of RFC 5652 clause 8. */
+function encryptedData(octets: Uint8Array, content: ArrayBuffer, keyId: string): [Fresh, number] {
+  const info = reading('the CMS message', () => parse(content, EncryptedData)).encryptedContentInfo;
+  expect(hex(reading('the Key ID', () => readKeyIdOfEncryptedData(octets))), 'Key ID in the attributes').to.equal(
+    keyId,
+  );
+  const { algorithm, parameters } = info.contentEncryptionAlgorithm;
+  expect(algorithm, 'content encryption').to.equal(OID.aes256Cbc);
+  const iv = reading('the IV', () => parse(parameters ?? new ArrayBuffer(0), OctetString)).buffer;
+  expect(iv.byteLength, 'octets of the IV').to.equal(16);
+  return [{ nonce: hex(iv) }, reading('the encrypted content', () => contentOf(info)).length];
+}
+
+/** Profiles that sign: UID (32) and ECCSI signature (129) with the CMS SignedData round them. */
 const SIGNED_AT_LEAST = 32 + 129;
