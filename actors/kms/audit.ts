@@ -30,7 +30,7 @@ const LONGEST_BACKLOG = 4 * 1024 * 1024;
 export class Audit {
   readonly #clock: Clock;
   readonly #log: Log | undefined;
-  readonly #file: number | undefined;
+  #file: number | undefined;
   readonly #entries: JsonObject[] = [];
   readonly #listeners = new Set<(event: AuditEvent) => void>();
   #sequence = 0;
@@ -81,8 +81,11 @@ export class Audit {
     return this.#entries.filter((entry) => (entry.seq as number) > sequence);
   }
 
+  /** What is written afterwards stays in memory: the number of the closed file may be another file's by then. */
   async close(): Promise<void> {
-    if (this.#file !== undefined) closeSync(this.#file);
+    const file = this.#file;
+    this.#file = undefined;
+    if (file !== undefined) closeSync(file);
   }
 
   /** A line that was taken in part goes on where it stopped. */

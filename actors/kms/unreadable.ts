@@ -26,6 +26,8 @@ export function bareRefusal({ kmsUri, clock }: Pick<UnreadableParts, 'kmsUri' | 
 
 /** Answers in the place of Node's own bare status lines, and ends the connection as those do. */
 export function answerUnreadable(server: Server, parts: UnreadableParts): void {
+  // Node tells of a TLS handshake that failed or is late as a client error too: there is nothing yet to answer in.
+  server.prependListener('tlsClientError', (_error: Error, socket: Duplex) => socket.destroy());
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
     // An answer that has begun must not have another one written into it.
     const { _httpMessage: begun } = socket as { _httpMessage?: ServerResponse };

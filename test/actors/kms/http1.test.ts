@@ -393,6 +393,20 @@ describe('HTTP-1 at the KMS', () => {
       expect(refused.filter(({ code }) => code === 'KMS_TOO_SLOW')).to.have.length(2);
       await impatient.kms.stop();
     });
+    it('no connection is kept whose TLS handshake does not come to an end, or is none', async () => {
+      const impatient = await startKms(setting, { connect: false, config: { requestTimeout: 100 } });
+      const { hostname, port } = new URL(impatient.url);
+      for (const octets of ['', '\x16\x03\x01', 'POST / HTTP/1.1\r\n\r\n']) {
+        const socket = tcpConnect(Number(port), hostname);
+        socket.setTimeout(5_000, () => socket.destroy(new Error('the KMS kept the connection for 5 s')));
+        socket.write(octets);
+        let answer = '';
+        for await (const piece of socket) answer += (piece as Buffer).toString('latin1');
+        expect(answer, 'HTTP in clear').not.to.match(/HTTP/);
+      }
+      expect(await impatient.kms.readings.audit!({}), 'entries about what was no request').to.deep.equal([]);
+      await impatient.kms.stop();
+    });
     it('an answer is valid XML of the schema whatever the URL and the host were', async () => {
       const good = await token();
       for (const [target, host] of [

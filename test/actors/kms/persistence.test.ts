@@ -2,11 +2,12 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, open, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
+import { Audit } from '../../../actors/kms/audit.ts';
 import { createKms } from '../../../actors/kms/kms.ts';
 import { openLibsqlStore } from '../../../actors/kms/libsql-store.ts';
 import { formatSecrets, loadOrCreateSecrets, parseSecrets } from '../../../actors/kms/master-secrets.ts';
@@ -181,6 +182,22 @@ describe('KMS: what outlives a process', () => {
       expect(error).to.have.property('code', 'KMS_STATE_UNUSABLE');
       expect(error.message).to.contain(join(stateFolder, name));
     }
+  });
+
+  it('an entry after the audit log was closed goes into no file, and it may be closed twice', async () => {
+    const audit = new Audit(systemClock, join(folder, 'audit.jsonl'));
+    await audit.close();
+    // The next file that is opened gets the number of the one that was closed.
+    const other = join(folder, 'of-somebody-else');
+    const handle = await open(other, 'w');
+    try {
+      audit.write('refused', {});
+      await audit.close();
+      await handle.write('still open');
+    } finally {
+      await handle.close();
+    }
+    expect(await readFile(other, 'utf8')).to.equal('still open');
   });
 
   it('while the disk is full nothing is issued, and the KMS lives', async function () {
