@@ -20,6 +20,7 @@ export type TokenErrorCode =
   /** Made for another service. */
   | 'TOKEN_AUDIENCE'
   | 'TOKEN_EXPIRED'
+  /** `nbf` is to come, or `iat` by more than clocks differ. */
   | 'TOKEN_NOT_YET_VALID'
   /** A claim that must be there is missing or of the wrong kind. */
   | 'TOKEN_CLAIM'
@@ -101,6 +102,8 @@ const IDENTITY =
   /^(?:[a-z][a-z\d+.-]*:(?:[\w.~!$&'()*+,;=@/?:-]|%[\da-f]{2})+|(?:[\w.~!$&'()*+,;=@/?-]|%[\da-f]{2})+)$/i;
 const LONGEST_IDENTITY = 512;
 const DEFAULT_TOLERANCE_SECONDS = 5;
+/** By how many seconds the issuer's clock may be ahead where `iat` is all that tells. */
+const ISSUER_AHEAD_SECONDS = 60;
 
 /** Makes the check of one service. */
 export function createTokenVerifier(rules: TokenRules): TokenVerifier {
@@ -125,6 +128,10 @@ export function createTokenVerifier(rules: TokenRules): TokenVerifier {
         throw error instanceof TokenError ? error : refusalOf(error);
       }
       const accepted = readClaims(payload);
+      // RFC 7519 4.1.6 asks nothing of `iat`; but no IdM has issued yet what says it will be issued (RFC 9068 2.2).
+      if (accepted.issuedAt > now() + ISSUER_AHEAD_SECONDS * 1000) {
+        throw new TokenError('TOKEN_NOT_YET_VALID', 'the access token was issued in the future');
+      }
       const missing = scopes.filter((scope) => !accepted.scopes.includes(scope));
       if (missing.length > 0) {
         const scope = scopes.join(' ');

@@ -102,6 +102,7 @@ describe('access tokens (RFC 9068, RFC 6750, TS 33.180 annex B)', () => {
     ['for the MCPTT server shown to the KMS', { aud: 'urn:3gpp:mcptt:server' }, 'TOKEN_AUDIENCE'],
     ['expired', { exp: seconds - 6 }, 'TOKEN_EXPIRED'],
     ['not valid yet', { nbf: seconds + 6 }, 'TOKEN_NOT_YET_VALID'],
+    ['issued in the future', { iat: seconds + 61 }, 'TOKEN_NOT_YET_VALID'],
     ['without the scope', { scope: 'openid 3gpp:mc:ptt_service' }, 'TOKEN_SCOPE'],
     ['with a scope that only starts the same', { scope: `${SCOPE}s` }, 'TOKEN_SCOPE'],
     ...['iss', 'aud', 'exp', 'iat', 'sub', 'jti', 'scope', 'client_id', 'mcptt_id'].map(
@@ -140,6 +141,10 @@ describe('access tokens (RFC 9068, RFC 6750, TS 33.180 annex B)', () => {
   it('clocks may differ by five seconds, both ways', async () => {
     await verifier.verify(await signed(key, claims({ exp: seconds - 4 })));
     await verifier.verify(await signed(key, claims({ nbf: seconds + 4 })));
+  });
+
+  it('an iat that is ahead by no more than a minute is the IdM’s clock, and no reason to refuse', async () => {
+    await verifier.verify(await signed(key, claims({ iat: seconds + 60 })));
   });
 
   it('time is that of the clock which was given', async () => {
