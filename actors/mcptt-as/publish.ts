@@ -69,7 +69,7 @@ export async function handlePublish(request: SipRequest, options: PublishOptions
     ceks: options.ceks(),
     required: options.policy().protection.required,
   });
-  const publication = readPublication(opened.entity);
+  const publication = readPublication(opened.entity, expires);
   const authorised = await authorise(publication, opened, sender, previous, options);
   const until = expires === PUBLISH_FOREVER ? {} : { publishedUntil: options.clock.now() + expires * 1000 };
   const binding: Binding = { ...authorised, ...until };
@@ -102,14 +102,17 @@ function expiresOf(request: SipRequest): number {
   return Math.min(Number(value), PUBLISH_FOREVER);
 }
 
-/** Exactly one mcptt-info, at most one poc-settings. @throws Refusal 400 */
-function readPublication(entity: MimeEntity): Publication {
+/**
+ * One mcptt-info and one poc-settings (TS 24.379 7.3.3, 7.3.4); what only logs off needs no settings (7.3.5).
+ * @throws Refusal 400
+ */
+function readPublication(entity: MimeEntity, expires: number): Publication {
   try {
     const leaves = leavesOf(entity);
     const infos = leaves.filter((leaf) => mediaTypeOf(leaf).type === MCPTT_INFO_TYPE);
     const settings = leaves.filter((leaf) => mediaTypeOf(leaf).type === POC_SETTINGS_TYPE);
-    if (infos.length !== 1 || settings.length > 1)
-      throw new Refusal(400, '399 not one mcptt-info and at most one poc-settings');
+    if (infos.length !== 1 || settings.length > 1 || (settings.length === 0 && expires > 0))
+      throw new Refusal(400, '399 not one mcptt-info and one poc-settings');
     return {
       info: parseMcpttInfo(infos[0]!.content),
       answerMode: settings[0] === undefined ? undefined : parsePocSettings(settings[0].content)['answer-mode'],

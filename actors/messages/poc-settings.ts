@@ -33,8 +33,8 @@ export function buildPocSettings(settings: PocSettings): MimeEntity {
 export function parsePocSettings(octets: Uint8Array): PocSettings {
   const root = parseXml(octets);
   const entity = childOf(root, 'entity', POC_NAMESPACE);
-  const id = entity?.attributes.id;
-  if (root.name !== 'poc-settings' || root.namespace !== POC_NAMESPACE || entity === undefined || id === undefined) {
+  const id = entity?.attributes.id?.trim();
+  if (root.name !== 'poc-settings' || root.namespace !== POC_NAMESPACE || entity === undefined || !id) {
     throw new XmlError(
       'XML_UNEXPECTED',
       `the document is no poc-settings of ${POC_NAMESPACE} with one identified entity`,

@@ -254,6 +254,14 @@ describe('the figure names who sent a wrong message', () => {
     ['publish', 'no Accept-Contact', '4', /Accept-Contact/, [{ at: 'sip', op: 'remove', path: 'Accept-Contact' }]],
     ['publish', 'a body in clear', '4', /gives away/, [{ at: 'cms', op: 'set', path: 'protection', value: 'none' }]],
     ['publish', 'another Key ID', '4', /KEKIdentifier/, [{ at: 'cms', op: 'set', path: 'key-id', value: 'f0000000' }]],
+    ['publish', 'no settings', '4', /poc-settings/, [{ at: 'inner', op: 'remove', path: 'poc-settings' }]],
+    [
+      'publish',
+      'settings of no client',
+      '4',
+      /malformed body/,
+      [{ at: 'poc-settings', op: 'set', path: 'entity', value: '' }],
+    ],
     ['publish', 'no signature', '4', /body signature missing/, [{ at: 'cms', op: 'remove', path: 'signature' }]],
   ];
   for (const [verb, what, step, message, deviate] of deviations) {

@@ -190,6 +190,8 @@ for (const profile of ['kek', 'kek+sign', 'direct'] as const) {
         [404, { at: 'sip', op: 'set', path: 'request-uri', value: `sip:somebody-else@${DOMAIN}` }],
         [489, { at: 'sip', op: 'set', path: 'Event', value: 'presence' }],
         [400, { at: 'inner', op: 'remove', path: 'mcptt-info' }],
+        [400, { at: 'inner', op: 'remove', path: 'poc-settings' }],
+        [400, { at: 'poc-settings', op: 'set', path: 'entity', value: '' }],
         [400, { at: 'sip', op: 'set', path: 'Expires', value: 'soon' }],
         [400, { at: 'sip', op: 'set', path: 'body', value: '*** no base64 ***' }],
       ] as const;
