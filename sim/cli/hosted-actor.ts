@@ -1,6 +1,6 @@
 /** One actor of a topology folder, run here: the actor, its control interface, and the wait for its peers. */
 
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -23,6 +23,7 @@ import {
   peersOf,
   type Topology,
   type TopologyActor,
+  TopologyError,
 } from './topology.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -40,9 +41,41 @@ export interface HostOptions {
   readonly fixtures?: string;
   /** How long peers are waited for, milliseconds. */
   readonly peerWait?: number;
+  /** Ends the start while it still waits. */
+  readonly signal?: AbortSignal;
 }
 
 const PEER_WAIT = 60_000;
+
+/** A port in use, state that cannot be read, a disk that is full: what the actor says, and where its state is. */
+export class CannotStart extends Error {
+  readonly code = 'ACTOR_CANNOT_START';
+
+  constructor(name: string, stateFolder: string, cause: unknown) {
+    super(`${name} cannot start: ${(cause as Error).message} (its state is in ${stateFolder})`, { cause });
+    this.name = 'CannotStart';
+  }
+}
+
+/** By how much the actor's clock is ahead: one that starts again must not fall behind clocks that a scenario has moved meanwhile. */
+class ClockShift {
+  readonly #file: string;
+
+  constructor(stateFolder: string) {
+    this.#file = join(stateFolder, 'clock-shift');
+  }
+
+  read(): number {
+    const shift = existsSync(this.#file) ? Number(readFileSync(this.#file, 'utf8')) : 0;
+    if (Number.isFinite(shift)) return shift;
+    throw new TopologyError('TOPOLOGY_INVALID', `${this.#file} holds no number of milliseconds: remove it`);
+  }
+
+  write(shift: number): void {
+    writeFileSync(`${this.#file}.part`, String(shift));
+    renameSync(`${this.#file}.part`, this.#file);
+  }
+}
 
 /** Whom an actor must know before it can play its part, and which of their endpoints it must reach. */
 const NEEDS: Readonly<Record<ActorKind, Partial<Record<ActorKind, readonly string[]>>>> = {
@@ -57,53 +90,81 @@ const NEEDS: Readonly<Record<ActorKind, Partial<Record<ActorKind, readonly strin
 /** The access network only tells UEs where the SIP core is: an address is all it needs, and the core may not be reachable from it. */
 const ONLY_TELLS: ActorKind = 'access-network';
 
-/** Starts the actor; it listens when this resolves, and is `ready` once its peers answer. */
+/** Starts the actor; it listens when this resolves, and is `ready` once its peers answer. What fails leaves nothing open. */
 export async function hostActor(options: HostOptions): Promise<HostedActor> {
-  const { folder, name, log } = options;
+  const closing: (() => Promise<unknown>)[] = [];
+  const close = async (): Promise<void> => {
+    for (const one of closing.toReversed()) await one();
+  };
+  try {
+    return await started(options, closing, close);
+  } catch (cause) {
+    await close();
+    throw cause;
+  }
+}
+
+async function started(
+  options: HostOptions,
+  closing: (() => Promise<unknown>)[],
+  close: () => Promise<void>,
+): Promise<HostedActor> {
+  const { folder, name, log, signal } = options;
   const patience = options.peerWait ?? PEER_WAIT;
-  const topology = await answered('init has not made the topology folder', patience, () => loadTopology(folder));
+  const wait = {
+    tell: (reason: string) => log.info({ reason }, 'waiting'),
+    ...(signal === undefined ? {} : { signal }),
+  };
+  const topology = await answered('init has not made the topology folder', patience, () => loadTopology(folder), wait);
   const own = topology.actors[name];
   if (own === undefined)
     throw new UsageError(
       `there is no actor '${name}' in ${folder}; it has: ${Object.keys(topology.actors).join(', ')}`,
     );
-  const tls = await answered('init has made no certificate', patience, () => loadTls(folder, name));
+  const tls = await answered('init has made no certificate', patience, () => loadTls(folder, name), wait);
   const stateFolder = stateFolderOf(folder, name);
-  // An actor that starts again must not fall behind clocks that a scenario has moved ahead meanwhile.
-  const shiftFile = join(stateFolder, 'clock-shift');
-  const clock = new ShiftedClock(systemClock, existsSync(shiftFile) ? Number(readFileSync(shiftFile, 'utf8')) : 0);
+  const shift = new ClockShift(stateFolder);
+  const clock = new ShiftedClock(systemClock, shift.read());
   const early: MessageRecord[] = [];
   let deliver = (record: MessageRecord): void => void early.push(record);
   const report = createRecorder({ actor: name, clock, sink: (record) => deliver(record) });
-  const controlAt = hostPort(
-    await answered(`${name} cannot tell where to listen`, patience, () => listenAt(own, 'control')),
-  );
-  const place = await answered(`${name} cannot tell where to listen`, patience, () => placeOf(folder, name, own));
+  const nowhere = `${name} cannot tell where to listen`;
+  const controlAt = hostPort(await answered(nowhere, patience, () => listenAt(own, 'control'), wait));
+  const place = await answered(nowhere, patience, () => placeOf(folder, name, own), wait);
   const sipEndpoints = Object.values(topology.actors).flatMap(({ endpoints }) => endpoints.sip2 ?? []);
   const hosts = new HostTable(own.endpoints.sip2 === undefined ? [] : sipEndpoints.map((at) => hostPort(at).host));
   hosts.open();
-  const launched = await launch({ ...place, hosts: hosts.addresses }, loadFixtures(options.fixtures), {
+  closing.push(() => hosts.close());
+  const fixtures = loadFixtures(options.fixtures);
+  const launched = await launch({ ...place, hosts: hosts.addresses }, fixtures, {
     report,
     clock,
     log,
     tls,
     stateFolder,
+  }).catch((cause: unknown) => {
+    throw new CannotStart(name, stateFolder, cause);
   });
+  closing.push(() => launched.stop());
   let waiting: readonly string[] = Object.keys(NEEDS[own.kind]);
   const control = new ControlServer({
     actor: launched.actor,
     tls,
     ...controlAt,
     clock,
-    onShift: (shift) => writeFileSync(shiftFile, String(shift)),
+    onShift: (ms) => shift.write(ms),
     waitingFor: () => waiting,
   });
   deliver = control.sink;
   early.forEach(deliver);
-  await control.start();
+  await control.start().catch((cause: unknown) => {
+    throw new CannotStart(name, stateFolder, cause);
+  });
+  closing.push(() => control.stop());
   const stopped = new AbortController();
   const ready = (async () => {
     const peers = await meetPeers(topology, name, own, patience, stopped.signal, (names) => {
+      if (names.length > 0 && names.join() !== waiting.join()) log.info({ waitingFor: names }, 'waiting');
       waiting = names;
     });
     await launched.actor.connect(peers);
@@ -116,9 +177,7 @@ export async function hostActor(options: HostOptions): Promise<HostedActor> {
     stop: async () => {
       stopped.abort();
       await ready.catch(() => {});
-      await control.stop();
-      await launched.stop();
-      await hosts.close();
+      await close();
     },
   };
 }

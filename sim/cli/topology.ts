@@ -10,6 +10,7 @@
  * ```
  */
 
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import { readFileSync } from 'node:fs';
@@ -40,36 +41,59 @@ export interface Topology {
   readonly actors: Readonly<Record<string, TopologyActor>>;
 }
 
-export class TopologyError extends Error {
-  readonly code = 'TOPOLOGY_INVALID';
+/** `TOPOLOGY_MISSING`: not made yet, perhaps; `TOPOLOGY_INVALID`: there, and wrong. */
+export type TopologyErrorCode = 'TOPOLOGY_MISSING' | 'TOPOLOGY_INVALID';
 
-  constructor(message: string) {
+export class TopologyError extends Error {
+  readonly code: TopologyErrorCode;
+
+  constructor(code: TopologyErrorCode, message: string) {
     super(message);
     this.name = 'TopologyError';
+    this.code = code;
   }
 }
 
 /** @throws TopologyError that names the file and what is wrong in it */
 export function loadTopology(folder: string): Topology {
   const path = join(folder, 'public', 'topology.yaml');
-  let topology: Topology;
+  const text = readPart(path, `make it with: mcptt-testbed init --folder ${folder}`);
+  let topology: Topology | null;
   try {
-    topology = parse(readFileSync(path, 'utf8')) as Topology;
+    topology = parse(text) as Topology | null;
   } catch (cause) {
-    throw new TopologyError(
-      `${path} cannot be read (${(cause as Error).message.split('\n', 1)[0]}); make it with: mcptt-testbed init --folder ${folder}`,
-    );
+    throw new TopologyError('TOPOLOGY_INVALID', `${path} is no YAML: ${(cause as Error).message.split('\n', 1)[0]}`);
   }
-  for (const [name, actor] of Object.entries(topology?.actors ?? {})) {
-    const known = ACTOR_KINDS.includes(actor.kind);
-    const texts = [actor.control, ...Object.values(actor.endpoints ?? {})];
+  const actors: unknown = topology?.actors;
+  if (!isRecord(actors) || Object.keys(actors).length === 0)
+    throw new TopologyError('TOPOLOGY_INVALID', `${path} names no actors: remove it and run init again`);
+  for (const [name, actor] of Object.entries(actors as Record<string, TopologyActor | null>)) {
+    const known = isRecord(actor) && isRecord(actor.endpoints) && ACTOR_KINDS.includes(actor.kind);
+    const texts = known ? [actor.control, ...Object.values(actor.endpoints)] : [];
     if (!known || !texts.every((t) => typeof t === 'string' && /:\d+$/.test(t))) {
       throw new TopologyError(
+        'TOPOLOGY_INVALID',
         `${path}: actor '${name}' needs kind (${ACTOR_KINDS.join(', ')}), endpoints and control as host:port`,
       );
     }
   }
-  return topology;
+  return topology!;
+}
+
+const isRecord = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** A file of the folder. What is not there is missing; what is there and cannot be read will not be better later. */
+function readPart(path: string, help: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    throw new TopologyError(
+      code === 'ENOENT' ? 'TOPOLOGY_MISSING' : 'TOPOLOGY_INVALID',
+      `${path} cannot be read (${message}); ${help}`,
+    );
+  }
 }
 
 /** `host:port` taken apart; an IPv6 host stands in brackets. */
@@ -78,16 +102,29 @@ export function hostPort(text: string): { host: string; port: number } {
   return { host: text.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(text.slice(at + 1)) };
 }
 
-/** The actor's own certificate and the CA's, as `init` laid them down. */
+/**
+ * The actor's own certificate and the CA's, as `init` laid them down.
+ *
+ * @throws TopologyError when one of the files is missing, is no PEM, or they do not belong together
+ */
 export function loadTls(folder: string, name: string): TlsIdentity {
-  const read = (...parts: string[]): string => readFileSync(join(folder, ...parts), 'utf8');
+  const read = (...parts: string[]): string =>
+    readPart(join(folder, ...parts), `run: mcptt-testbed init --folder ${folder}`);
+  const own = { certificate: read(name, 'tls.crt'), privateKey: read(name, 'tls.key'), ca: read('public', 'ca.crt') };
   try {
-    return { certificate: read(name, 'tls.crt'), privateKey: read(name, 'tls.key'), ca: read('public', 'ca.crt') };
+    const certificate = new X509Certificate(own.certificate);
+    if (!certificate.checkPrivateKey(createPrivateKey(own.privateKey)))
+      throw new Error('tls.key is not the key of tls.crt');
+    if (!certificate.checkIssued(new X509Certificate(own.ca)))
+      throw new Error('tls.crt is not of the CA in public/ca.crt');
   } catch (cause) {
+    const help = `remove ${join(folder, name, 'tls.*')} and run init again`;
     throw new TopologyError(
-      `no certificate for '${name}' in ${folder} (${(cause as Error).message}); run: mcptt-testbed init --folder ${folder}`,
+      'TOPOLOGY_INVALID',
+      `the certificate of '${name}' in ${folder} cannot be used (${(cause as Error).message}): ${help}`,
     );
   }
+  return own;
 }
 
 /** The endpoints of the named actors in the form that a peer uses. */

@@ -13,8 +13,8 @@ import { createRecorder } from '../trace/recorder.ts';
 import { identityOf } from './certificates.ts';
 import { askHealth } from './health.ts';
 import { DEFAULT_LISTEN, type Launched, launch } from './launch.ts';
-import { answered } from './patience.ts';
-import { loadTls, loadTopology } from './topology.ts';
+import { answered, PeerMissing } from './patience.ts';
+import { loadTls, loadTopology, type Topology } from './topology.ts';
 
 export interface OpenWorld extends World {
   close(): Promise<void>;
@@ -28,6 +28,8 @@ export interface WorldOptions {
   readonly folder?: string;
   /** With `folder`: how long its actors may take to be ready, milliseconds. */
   readonly waitMs?: number;
+  /** With `folder`: told what is waited for. */
+  readonly tell?: (what: string) => void;
   /** Fixtures folder; the packaged one unless given. */
   readonly fixtures?: string;
   readonly log?: Log;
@@ -105,10 +107,12 @@ async function inThisProcess(options: WorldOptions): Promise<OpenWorld> {
 const RELEASE_ORDER: readonly ActorKind[] = ['kms', 'idm', 'mcptt-as', 'sip-core', 'access-network', 'ue'];
 
 async function elsewhere(options: WorldOptions, folder: string): Promise<OpenWorld> {
-  const topology = await answered(`init has not made ${folder}`, options.waitMs ?? 0, () => loadTopology(folder));
-  const tls = await answered('init has made no certificate for the runner', options.waitMs ?? 0, () =>
-    loadTls(folder, 'runner'),
-  );
+  const waitMs = options.waitMs ?? 0;
+  const end = Date.now() + waitMs;
+  const tell = options.tell ?? (() => {});
+  const topology = await answered(`init has not made ${folder}`, waitMs, () => loadTopology(folder), { tell });
+  const missing = 'init has made no certificate for the runner';
+  const tls = await answered(missing, waitMs, () => loadTls(folder, 'runner'), { tell });
   const controls = new Map<string, RemoteControl>();
   const close = async (): Promise<void> => {
     await Promise.allSettled([...controls.values()].map((control) => control.close()));
@@ -117,10 +121,11 @@ async function elsewhere(options: WorldOptions, folder: string): Promise<OpenWor
     for (const [name, { kind, control }] of Object.entries(topology.actors)) {
       const remote = new RemoteControl({ name, kind, url: `https://${control}`, tls });
       controls.set(name, remote);
-      await untilReady(folder, name, options.waitMs ?? 0);
+      await answered(`${name} is not ready`, Math.max(0, end - Date.now()), () => isReady(folder, name), { tell });
       await remote.open();
     }
   } catch (cause) {
+    if (cause instanceof PeerMissing) cause.message = await whoIsMissing(folder, topology, waitMs);
     await close();
     throw cause;
   }
@@ -139,12 +144,19 @@ async function elsewhere(options: WorldOptions, folder: string): Promise<OpenWor
   };
 }
 
-/** @throws PeerMissing that says for whom the actor itself still waits */
-async function untilReady(folder: string, name: string, waitMs: number): Promise<void> {
-  await answered(`${name} is not ready`, waitMs, async () => {
-    const { ok, text } = await askHealth(folder, name);
-    if (!ok) throw new Error(text);
-  });
+/** @throws Error that says for whom the actor itself still waits */
+async function isReady(folder: string, name: string): Promise<void> {
+  const { ok, text } = await askHealth(folder, name);
+  if (!ok) throw new Error(text);
+}
+
+/** All that are not ready, not only the first one. */
+async function whoIsMissing(folder: string, { actors }: Topology, waitMs: number): Promise<string> {
+  const asked = await Promise.all(
+    Object.keys(actors).map(async (name) => ({ name, ...(await askHealth(folder, name)) })),
+  );
+  const missing = asked.filter(({ ok }) => !ok);
+  return `not ready after ${waitMs} ms: ${missing.map(({ name }) => name).join(', ')} (${missing.map(({ text }) => text).join('; ')})`;
 }
 
 /**

@@ -60,7 +60,8 @@ export class RemoteControl implements ActorControl {
 
   /** Begins to follow the actor's records, from those on that it makes after this call. */
   async open(): Promise<void> {
-    const { records, life } = await this.#ask(`${PATHS.read}/health`, {});
+    const { records, life, error } = await this.#ask(`${PATHS.read}/health`, {});
+    if (life === '') throw refused(error);
     this.#life = life;
     this.#next = records;
     this.#streaming = this.#follow();
@@ -102,9 +103,8 @@ export class RemoteControl implements ActorControl {
     const answer = await this.#ask(path, args);
     this.#live(answer.life);
     await this.#recordsUpTo(answer.records);
-    if (answer.error === undefined) return (answer.value ?? null) as Json;
-    const { code, message, actorCode, detail } = answer.error;
-    throw new ControlError(code as ControlErrorCode, message, actorCode, detail);
+    if (answer.error !== undefined) throw refused(answer.error);
+    return (answer.value ?? null) as Json;
   }
 
   async #ask(path: string, args: JsonObject): Promise<ControlAnswer> {
@@ -156,11 +156,10 @@ export class RemoteControl implements ActorControl {
   }
 
   /** A restarted actor counts from zero again. */
-  #live(life: string): boolean {
-    if (this.#next === undefined || life === '' || life === this.#life) return false;
+  #live(life: string): void {
+    if (this.#next === undefined || life === '' || life === this.#life) return;
     this.#life = life;
     this.#next = 0;
-    return true;
   }
 
   /** Reads the record stream, and takes it up again where it broke, until closed. */
@@ -168,24 +167,29 @@ export class RemoteControl implements ActorControl {
     const { signal } = this.#closed;
     while (!signal.aborted) {
       try {
+        const life = this.#life;
         const response = await fetch(`${this.#url}${PATHS.records}?from=${this.#next}`, {
           dispatcher: this.#agent,
           signal,
         });
-        if (this.#live(response.headers.get(LIFE_HEADER) ?? '')) {
-          await response.body!.cancel();
-          continue;
-        }
-        let rest = '';
-        for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
-          const lines = (rest + chunk).split('\n');
-          rest = lines.pop()!;
-          for (const line of lines) this.#deliver(fromLine(line));
-        }
+        const theirs = response.headers.get(LIFE_HEADER) ?? '';
+        this.#live(theirs);
+        // The number asked for was another life's, whether this answer is the first to tell or a verb's was.
+        if (theirs === life) await this.#readRecords(response.body!);
+        else await response.body!.cancel();
       } catch {
         // Away for now; a verb or reading that needs the actor says so, with its bound.
       }
       await setTimeout(RECONNECT_MS, undefined, { signal }).catch(() => {});
+    }
+  }
+
+  async #readRecords(body: ReadableStream): Promise<void> {
+    let rest = '';
+    for await (const chunk of body.pipeThrough(new TextDecoderStream())) {
+      const lines = (rest + chunk).split('\n');
+      rest = lines.pop()!;
+      for (const line of lines) this.#deliver(fromLine(line));
     }
   }
 
@@ -195,3 +199,11 @@ export class RemoteControl implements ActorControl {
     for (const waiter of [...this.#waiters]) waiter();
   }
 }
+
+const refused = (error: ControlAnswer['error']): ControlError =>
+  new ControlError(
+    (error?.code ?? 'CONTROL_FAILED') as ControlErrorCode,
+    error?.message ?? 'the control interface refused, and did not say why',
+    error?.actorCode,
+    error?.detail,
+  );

@@ -7,7 +7,7 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import express, { type NextFunction, type Request, type Response } from 'express';
-import { Counter, collectDefaultMetrics, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { MessageRecord } from '../trace/record.ts';
 import type { Actor, ControlError, Json, JsonObject, TlsIdentity } from './actor.ts';
 import { invoke } from './invoke.ts';
@@ -17,6 +17,8 @@ import { type ControlAnswer, LIFE_HEADER, PATHS, RUNNER_URI, toLine } from './wi
 /** Records kept for a runner that connects or reconnects later; older ones are gone. */
 const KEPT_RECORDS = 20_000;
 const BODY_LIMIT = '1mb';
+/** Longest that a clock is moved at one time: a hundred years. */
+const LONGEST_JUMP_MS = 100 * 365.25 * 86_400_000;
 
 export interface ControlServerOptions {
   readonly actor: Actor;
@@ -35,9 +37,10 @@ export class ControlServer {
   readonly #options: ControlServerOptions;
   readonly #server: Server;
   readonly #records: MessageRecord[] = [];
-  readonly #streams = new Set<Response>();
+  readonly #followers = new Set<Follower>();
   readonly #metrics = new Registry();
   readonly #messages: Counter;
+  readonly #asked: Counter;
   readonly #life = randomUUID();
   #made = 0;
 
@@ -56,6 +59,20 @@ export class ControlServer {
       labelNames: ['interface', 'direction', 'protocol'],
       registers: [this.#metrics],
     });
+    this.#asked = new Counter({
+      name: 'mcptt_testbed_control_total',
+      help: 'Verbs that the actor was told to do and readings that were taken of it',
+      labelNames: ['kind', 'name', 'result'],
+      registers: [this.#metrics],
+    });
+    new Gauge({
+      name: 'mcptt_testbed_waiting_for',
+      help: 'Peers that the actor still waits for',
+      registers: [this.#metrics],
+      collect() {
+        this.set(options.waitingFor().length);
+      },
+    });
   }
 
   /** Where the actor's recorder delivers. */
@@ -64,8 +81,7 @@ export class ControlServer {
     this.#records.push(record);
     if (this.#records.length > KEPT_RECORDS) this.#records.shift();
     this.#messages.inc({ interface: record.interface, direction: record.direction, protocol: record.protocol });
-    const line = toLine(record);
-    for (const stream of this.#streams) stream.write(line);
+    for (const follower of this.#followers) this.#pump(follower);
   };
 
   /** @returns the port that it listens at */
@@ -78,7 +94,7 @@ export class ControlServer {
   }
 
   async stop(): Promise<void> {
-    for (const stream of this.#streams) stream.end();
+    for (const { stream } of this.#followers) stream.end();
     this.#metrics.clear();
     await new Promise<void>((resolve) => {
       this.#server.close(() => resolve());
@@ -98,10 +114,13 @@ export class ControlServer {
     app.get('/metrics', async (_req, res) => {
       res.type(this.#metrics.contentType).send(await this.#metrics.metrics());
     });
-    app.use('/control', onlyRunner, express.json({ limit: BODY_LIMIT }));
+    app.use('/control', onlyRunner, express.json({ limit: BODY_LIMIT }), argumentsOnly);
     app.post(`${PATHS.do}/holdClock`, (req, res) => {
       const { clock, onShift } = this.#options;
-      clock?.hold(Number((req.body as JsonObject).ms));
+      const ms = (req.body as JsonObject).ms ?? Number.NaN;
+      if (typeof ms !== 'number' || !(ms >= 0 && ms <= LONGEST_JUMP_MS))
+        throw refusal(`ms must be a number from 0 to ${LONGEST_JUMP_MS}`);
+      clock?.hold(ms);
       if (clock !== undefined) onShift?.(clock.shift);
       res.json({ ...this.#stand(), value: clock?.now() ?? null } satisfies ControlAnswer);
     });
@@ -114,7 +133,14 @@ export class ControlServer {
     app.get(PATHS.clock, (_req, res) => {
       res.json({ now: Date.now() });
     });
-    app.get(PATHS.records, (req, res) => this.#stream(Number(req.query.from ?? 0), res));
+    app.get(PATHS.records, (req, res) => {
+      const from = Number(req.query.from ?? 0);
+      if (!Number.isSafeInteger(from) || from < 0) throw refusal('from must be the sequence number of a record');
+      this.#follow(from, res);
+    });
+    app.use('/control', (req) => {
+      throw refusal(`the control interface has no ${req.method} ${req.originalUrl.split('?', 1)[0]}`, 404);
+    });
     app.use((error: Error & { status?: number }, _req: Request, res: Response, _next: NextFunction) => {
       res.status(error.status ?? 500).json({
         ...this.#stand(),
@@ -129,34 +155,62 @@ export class ControlServer {
   }
 
   async #answer(table: 'verbs' | 'readings', req: Request, res: Response): Promise<void> {
+    const kind = table === 'verbs' ? 'verb' : 'reading';
     let answer: Omit<ControlAnswer, 'records' | 'life'>;
     try {
       answer = {
-        value: (await invoke(
-          this.#options.actor,
-          table,
-          String(req.params.name),
-          (req.body ?? {}) as JsonObject,
-        )) as Json,
+        value: (await invoke(this.#options.actor, table, String(req.params.name), req.body as JsonObject)) as Json,
       };
+      this.#asked.inc({ kind, name: String(req.params.name), result: 'done' });
     } catch (cause) {
       const { code, message, actorCode, detail } = cause as ControlError;
+      const known = code !== 'CONTROL_UNKNOWN';
+      this.#asked.inc({ kind, name: known ? String(req.params.name) : 'unknown', result: 'refused' });
       answer = { error: { code, message, detail, ...(actorCode === undefined ? {} : { actorCode }) } };
     }
     res.json({ ...answer, ...this.#stand() } satisfies ControlAnswer);
   }
 
-  #stream(from: number, res: Response): void {
+  #follow(from: number, res: Response): void {
     res.writeHead(200, {
       'content-type': 'application/x-ndjson',
       'cache-control': 'no-store',
       [LIFE_HEADER]: this.#life,
     });
     res.flushHeaders();
-    for (const record of this.#records) if (record.sequence >= from) res.write(toLine(record));
-    this.#streams.add(res);
-    res.on('close', () => this.#streams.delete(res));
+    // A number that this life of the actor has not come to is another life's.
+    const follower: Follower = { stream: res, next: Math.min(from, this.#made) };
+    this.#followers.add(follower);
+    res.on('drain', () => this.#pump(follower));
+    res.on('close', () => this.#followers.delete(follower));
+    this.#pump(follower);
   }
+
+  /** Writes as much as the follower takes: one that reads slowly, or not at all, costs no memory beside the records kept anyway. */
+  #pump(follower: Follower): void {
+    const { stream } = follower;
+    while (follower.next < this.#made && !stream.writableNeedDrain && !stream.destroyed) {
+      const oldest = this.#made - this.#records.length;
+      follower.next = Math.max(follower.next, oldest);
+      stream.write(toLine(this.#records[follower.next - oldest]!));
+      follower.next += 1;
+    }
+  }
+}
+
+/** Somebody who reads the record stream, and the sequence number of the next record for them. */
+interface Follower {
+  readonly stream: Response;
+  next: number;
+}
+
+const refusal = (message: string, status = 400): Error => Object.assign(new Error(message), { status });
+
+/** No body is no arguments; anything but an object is refused. */
+function argumentsOnly(req: Request, _res: Response, next: NextFunction): void {
+  req.body ??= {};
+  if (Array.isArray(req.body)) throw refusal('arguments are a JSON object');
+  next();
 }
 
 function onlyRunner(req: Request, res: Response, next: NextFunction): void {

@@ -1,10 +1,15 @@
 import { Command, Option } from 'commander';
+import type { Log } from '../../control/actor.ts';
+import type { HostedActor, HostOptions } from '../hosted-actor.ts';
+import { seconds } from '../seconds.ts';
+import { untilToldToStop } from '../until-told.ts';
+import { UsageError } from '../usage-error.ts';
 
 interface ActorOptions {
   readonly folder: string;
   readonly fixtures?: string;
   readonly logLevel: string;
-  readonly peerWait: string;
+  readonly peerWait: number;
 }
 
 /** Longest that closing down may take; container engines kill after ten seconds. */
@@ -28,40 +33,56 @@ export function actorCommand(): Command {
     )
     .addOption(
       new Option('--peer-wait <seconds>', 'how long the other actors are waited for')
-        .default('60')
+        .argParser(seconds)
+        .default(60_000, '60')
         .env('MCPTT_TESTBED_PEER_WAIT'),
     )
     .action(async (name: string, options: ActorOptions) => {
-      const { hostActor } = await import('../hosted-actor.ts');
-      const { untilToldToStop } = await import('../until-told.ts');
       const { jsonLog } = await import('../log.ts');
       const { askEveryNameServer } = await import('../name-service.ts');
       askEveryNameServer();
-      const log = jsonLog(name, options.logLevel);
-      const { folder, fixtures } = options;
-      const hosted = await hostActor({
+      const { folder, fixtures, peerWait } = options;
+      await untilTheEnd(jsonLog(name, options.logLevel), {
         folder,
         name,
-        log,
-        peerWait: Number(options.peerWait) * 1000,
+        peerWait,
         ...(fixtures === undefined ? {} : { fixtures }),
       });
-      const failed = hosted.ready.then(
-        () => new Promise<never>(() => {}),
-        (cause: Error) => cause,
-      );
-      const over = new AbortController();
-      const ended = await Promise.race([untilToldToStop(over.signal), failed]);
-      over.abort();
-      const slow = setTimeout(() => {
-        log.error({}, `could not close everything within ${STOP_MS} ms`);
-        process.exit(3);
-      }, STOP_MS);
-      await hosted.stop();
-      clearTimeout(slow);
-      if (ended instanceof Error) {
-        log.error({ reason: ended.message }, 'not ready');
-        process.exitCode = 3;
-      } else log.info({ signal: ended }, 'stopped');
     });
+}
+
+/** The actor's life, from its start to the signal that ends it or the error that does; whichever it is stands in the log. */
+async function untilTheEnd(log: Log, options: Omit<HostOptions, 'log' | 'signal'>): Promise<void> {
+  process.once('uncaughtException', (cause) => {
+    log.error({ reason: cause.message, stack: cause.stack }, 'crashed');
+    process.exit(3);
+  });
+  // From the first moment on: a container's first process that does not ask for signals gets none.
+  const over = new AbortController();
+  const stop = new AbortController();
+  const told = untilToldToStop(over.signal).then((signal) => {
+    stop.abort();
+    return signal;
+  });
+  let hosted: HostedActor | undefined;
+  try {
+    const { hostActor } = await import('../hosted-actor.ts');
+    hosted = await hostActor({ ...options, log, signal: stop.signal });
+    await Promise.race([told, hosted.ready.then(() => told)]);
+  } catch (cause) {
+    if (cause instanceof UsageError) throw cause;
+    if (!stop.signal.aborted) {
+      log.error({ reason: (cause as Error).message }, hosted === undefined ? 'could not start' : 'not ready');
+      process.exitCode = 3;
+    }
+  } finally {
+    over.abort();
+  }
+  const slow = setTimeout(() => {
+    log.error({}, `could not close everything within ${STOP_MS} ms`);
+    process.exit(3);
+  }, STOP_MS);
+  await hosted?.stop();
+  clearTimeout(slow);
+  if (stop.signal.aborted) log.info({ signal: await told }, 'stopped');
 }

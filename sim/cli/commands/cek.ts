@@ -51,6 +51,11 @@ export function cekCommand(): Command {
         const args: JsonObject = options.keyId === undefined ? { user: options.user! } : { keyId: options.keyId };
         const answer = await atKms(options.folder, verb === 'rotate' ? 'cekRotate' : 'cekRevoke', args);
         process.stdout.write(`${JSON.stringify(answer)}\n`);
+        const done = Object.values(answer).flat();
+        if (done.length > 0) return;
+        const which = options.keyId === undefined ? `no CEK of ${options.user}` : `no CEK with Key ID ${options.keyId}`;
+        process.stderr.write(`mcptt-testbed: the KMS keeps ${which}: see cek list\n`);
+        process.exitCode = 3;
       });
   }
   return cek;

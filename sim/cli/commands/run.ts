@@ -1,4 +1,7 @@
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { mkdir, open, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { Command, Option } from 'commander';
 import { consoleReporter } from '../../report/console.ts';
 import { fileReporter, together } from '../../report/files.ts';
@@ -8,6 +11,8 @@ import { mermaidReport } from '../../report/mermaid.ts';
 import { type Reporter, runScenario } from '../../scenario/runner.ts';
 import type { Scenario, ScenarioResult, Step } from '../../scenario/scenario.ts';
 import { exitCode, worse } from '../../scenario/verdict.ts';
+import { seconds } from '../seconds.ts';
+import { untilToldToStop } from '../until-told.ts';
 import { UsageError } from '../usage-error.ts';
 
 interface RunOptions {
@@ -17,7 +22,7 @@ interface RunOptions {
   readonly reveal?: true;
   readonly brief?: true;
   readonly folder?: string;
-  readonly wait: string;
+  readonly wait: number;
   readonly pauseBefore?: string;
   readonly fixtures?: string;
 }
@@ -38,14 +43,34 @@ export function runCommand(): Command {
         'MCPTT_TESTBED_FOLDER',
       ),
     )
-    .option('--wait <seconds>', 'with --folder: how long its actors may take to be ready', '60')
+    .addOption(
+      new Option('--wait <seconds>', 'with --folder: how long its actors may take to be ready')
+        .argParser(seconds)
+        .default(60_000, '60')
+        .env('MCPTT_TESTBED_WAIT'),
+    )
     .option(
       '--pause-before <step>',
       'wait for a line on standard input before this step: time to look around, or to restart an actor',
     )
-    .option('--fixtures <folder>', 'subscribers, users and policy from this folder instead of the packaged ones')
+    .addOption(
+      new Option(
+        '--fixtures <folder>',
+        'subscribers, users and policy from this folder instead of the packaged ones',
+      ).env('MCPTT_TESTBED_FIXTURES'),
+    )
     .action(async (ids: string[], options: RunOptions) => {
-      process.exitCode = await run(ids, options);
+      const over = new AbortController();
+      try {
+        const ended = await Promise.race([run(ids, options), untilToldToStop(over.signal)]);
+        if (typeof ended === 'number') process.exitCode = ended;
+        else {
+          process.stderr.write(`mcptt-testbed: ${ended} before the run had ended: no verdict and no report\n`);
+          process.exit(3);
+        }
+      } finally {
+        over.abort();
+      }
     });
 }
 
@@ -110,15 +135,30 @@ const RELEASE_13 =
 
 const REVEALED = 'REVEALED: this run was made with --reveal; its reports hold keys, tokens and passwords of test data.';
 
+/** A report that cannot be written is said before the run, not after it. Leaves what is there as it was. */
+async function canBeWritten(path: string): Promise<void> {
+  const wasThere = existsSync(path);
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    await (await open(path, 'a')).close();
+    if (!wasThere) await rm(path);
+  } catch (cause) {
+    throw new UsageError(`the report cannot be written: ${(cause as Error).message}`);
+  }
+}
+
+const tell = (what: string): void => void process.stderr.write(`mcptt-testbed: waiting, ${what}\n`);
+
 async function run(ids: readonly string[], options: RunOptions): Promise<number> {
   const list = (await chosen(ids)).map((scenario) => pausedBefore(options.pauseBefore, scenario));
+  for (const path of [options.json, options.junit, options.mermaid]) if (path !== undefined) await canBeWritten(path);
   const reporter = reporters(options, list.length);
   const { openWorld } = await import('../world.ts');
   if (options.folder !== undefined) (await import('../name-service.ts')).askEveryNameServer();
   const world = await openWorld({
     actors: [...new Set(list.flatMap((s) => s.actors))],
     reveal: options.reveal === true,
-    ...(options.folder === undefined ? {} : { folder: options.folder, waitMs: Number(options.wait) * 1000 }),
+    ...(options.folder === undefined ? {} : { folder: options.folder, waitMs: options.wait, tell }),
     ...(options.fixtures === undefined ? {} : { fixtures: options.fixtures }),
   });
   const results: ScenarioResult[] = [];

@@ -31,6 +31,18 @@ describe('command line', function () {
     ['no command', [], /^mcptt-testbed: name a command; see --help\n$/],
     ['a missing argument', ['run'], /^mcptt-testbed: missing required argument 'scenario'; see --help\n$/],
     ['rotate without a key', ['cek', 'rotate'], /^mcptt-testbed: cek rotate: give either --key-id or --user\n$/],
+    ['a wait that is no number', ['run', 'figure-7.x.2-1', '--wait', 'soon'], /--wait.*'soon' is invalid.*seconds/],
+    ['a wait without end', ['actor', 'idm', '--peer-wait', 'Infinity'], /--peer-wait.*'Infinity' is invalid.*seconds/],
+    [
+      'a report that cannot be written',
+      ['run', 'figure-7.x.2-1', '--json', 'package.json/report.json'],
+      /^mcptt-testbed: the report cannot be written: .*package\.json/,
+    ],
+    [
+      'a report whose name is a folder’s',
+      ['run', 'figure-7.x.2-1', '--junit', 'sim'],
+      /^mcptt-testbed: the report cannot be written: .*'sim'/,
+    ],
   ];
   for (const [what, args, line] of wrong) {
     it(`says in one line what is wrong with ${what}, exit code 2`, () => {

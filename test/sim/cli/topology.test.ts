@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -169,6 +170,97 @@ describe('actors on their own', function () {
     } finally {
       up.child.kill('SIGTERM');
       expect((await up.ended).code).to.equal(0);
+    }
+  });
+
+  it('an actor process that cannot start says why in one JSON line, leaves nothing open, and ends with 3', async () => {
+    const wrong: [string, (copy: string) => void, RegExp][] = [
+      ['control', () => {}, /idm cannot start: listen EADDRINUSE/],
+      ['https', () => {}, /idm cannot start: listen EADDRINUSE/],
+      [
+        '',
+        (copy) => writeFileSync(join(copy, 'idm', 'state', 'sessions.json'), '{'),
+        /idm cannot start: .*JSON.*idm\/state/,
+      ],
+      ['', (copy) => writeFileSync(join(copy, 'idm', 'state', 'clock-shift'), 'soon'), /clock-shift holds no number/],
+      ['', (copy) => writeFileSync(join(copy, 'idm', 'tls.key'), 'x'), /the certificate of 'idm' in .* cannot be used/],
+      [
+        '',
+        (copy) => copyFileSync(join(copy, 'kms', 'tls.key'), join(copy, 'idm', 'tls.key')),
+        /tls\.key is not the key of tls\.crt/,
+      ],
+      ['', (copy) => writeFileSync(join(copy, 'public', 'topology.yaml'), 'nobody'), /topology\.yaml names no actors/],
+      ['', (copy) => writeFileSync(join(copy, 'public', 'topology.yaml'), 'actors: [1,'), /topology\.yaml is no YAML/],
+      ['', (copy) => rmSync(join(copy, 'public', 'topology.yaml')), /has not made the topology folder after 100 ms/],
+    ];
+    for (const [i, [taken, spoil, reason]] of wrong.entries()) {
+      const copy = join(folder, `copy-${i}`);
+      await initFolder(copy, 'loopback', false);
+      const { control, endpoints } = loadTopology(copy).actors.idm!;
+      const at = taken === 'control' ? control : taken === 'https' ? endpoints.https! : '127.0.0.1:0';
+      const server = createServer().listen(Number(at.split(':')[1]), '127.0.0.1');
+      await once(server, 'listening');
+      spoil(copy);
+      const { code, out } = await start('actor', 'idm', '--folder', copy, '--peer-wait', '0.1').ended;
+      server.close();
+      const last = out.trim().split('\n').at(-1)!;
+      expect(JSON.parse(last)).to.include({ actor: 'idm', msg: 'could not start' });
+      expect((JSON.parse(last) as { reason: string }).reason).to.match(reason);
+      expect(out).not.to.include('still open');
+      expect(code).to.equal(3);
+    }
+  });
+
+  it('an actor process ends with 0 on SIGTERM also while it still waits, for the folder or for a peer', async () => {
+    const waits: [string, string, RegExp][] = [
+      ['kms', join(folder, 'later'), /"reason":"init has not made the topology folder: .*later/],
+      ['kms', folder, /"waitingFor":\["mcptt-as","idm"\],"msg":"waiting"/],
+    ];
+    for (const [name, where, waiting] of waits) {
+      const { child, ended, said } = start('actor', name, '--folder', where);
+      await said(waiting);
+      child.kill('SIGTERM');
+      const { code, out } = await ended;
+      const lines = out.trim().split('\n');
+      expect(JSON.parse(lines.at(-1)!)).to.include({ signal: 'SIGTERM', msg: 'stopped' });
+      expect(code).to.equal(0);
+    }
+  });
+
+  it('a run says at once what it waits for, and all who are missing when it gives up', async () => {
+    const nowhere = start('run', 'figure-7.x.2-1', '--folder', join(folder, 'nowhere'));
+    await nowhere.said(/^mcptt-testbed: waiting, init has not made .*nowhere: .* cannot be read .*make it with/m);
+    nowhere.child.kill('SIGINT');
+    const interrupted = await nowhere.ended;
+    expect(interrupted.out).to.match(/SIGINT before the run had ended: no verdict and no report/);
+    expect(interrupted.code).to.equal(3);
+    const idm = await hostActor({ folder, name: 'idm', log: SILENT });
+    try {
+      const { code, out } = await start('run', 'figure-7.x.2-1', '--folder', folder, '--wait', '0.5').ended;
+      expect(out).to.match(/not ready after 500 ms: access-network, sip-core, mcptt-as, kms, ue, ue-b, ue-c \(/);
+      expect(code).to.equal(3);
+    } finally {
+      await idm.stop();
+    }
+  });
+
+  it('`cek revoke` and `cek rotate` say when there is no such CEK, and end with 3', async () => {
+    const hosted = await Promise.all(
+      ['idm', 'sip-core', 'mcptt-as', 'kms'].map((name) => hostActor({ folder, name, log: SILENT })),
+    );
+    try {
+      await Promise.all(hosted.map((one) => one.ready));
+      for (const [verb, which, says] of [
+        ['revoke', ['--key-id', 'f0000000'], /the KMS keeps no CEK with Key ID f0000000/],
+        ['rotate', ['--key-id', 'f0000000'], /no CEK with Key ID f0000000|unknown/],
+        ['rotate', ['--user', 'sip:nobody@mcptt.example'], /the KMS keeps no CEK of sip:nobody@mcptt.example/],
+      ] as const) {
+        const { code, out } = await start('cek', verb, ...which, '--folder', folder).ended;
+        expect(out).to.match(says);
+        expect(code).to.equal(3);
+      }
+    } finally {
+      await Promise.all(hosted.map((one) => one.stop()));
     }
   });
 

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
+import { connect } from 'node:tls';
 import { expect } from 'chai';
 import { createTestCa } from '../../../actors/security/ca.ts';
 import { type Actor, ControlError, type Json, type JsonObject } from '../../../sim/control/actor.ts';
@@ -142,6 +143,79 @@ describe('control interface: an actor in another process', () => {
     }
   });
 
+  it('refuses an actor’s own certificate and another CA’s already when records are to be followed', async () => {
+    const own = await ca.issue({ commonName: 'mcptt-as', dns: ['localhost'], uri: ['sip:mcptt-server@mcptt.example'] });
+    const actor = new RemoteControl({ name: 'kms', kind: 'kms', url: `https://127.0.0.1:${port}`, tls: own });
+    expect((await caught(() => actor.open())).message).to.include('takes only a certificate');
+    await actor.close();
+  });
+
+  /** Asks with the runner's certificate whatever is to be asked. */
+  const ask = async (path: string, body?: string): Promise<[number, string]> => {
+    const { Agent, fetch } = await import('undici');
+    const { certificate, privateKey, ca: trust } = await ca.issue({ commonName: 'runner', uri: [RUNNER_URI] });
+    const dispatcher = new Agent({ connect: { cert: certificate, key: privateKey, ca: trust } });
+    try {
+      const response = await fetch(`https://127.0.0.1:${port}${path}`, {
+        dispatcher,
+        ...(body === undefined ? {} : { method: 'POST', body, headers: { 'content-type': 'application/json' } }),
+      });
+      return [response.status, await response.text()];
+    } finally {
+      await dispatcher.close();
+    }
+  };
+
+  const malformed: [string, string, string | undefined, number, RegExp][] = [
+    ['arguments that are a list', '/control/v1/read/echo', '[1]', 400, /arguments are a JSON object/],
+    ['arguments that are no JSON', '/control/v1/read/echo', '{', 400, /JSON/],
+    ['more arguments than a mebibyte', '/control/v1/read/echo', `{"a":"${'x'.repeat(1 << 20)}"}`, 413, /too large/],
+    ['a clock moved by a word', '/control/v1/do/holdClock', '{"ms":"soon"}', 400, /ms must be a number/],
+    ['a clock moved by nothing', '/control/v1/do/holdClock', '{}', 400, /ms must be a number/],
+    ['a clock moved back', '/control/v1/do/holdClock', '{"ms":-3600000}', 400, /ms must be a number/],
+    ['a clock moved to the end of time', '/control/v1/do/holdClock', '{"ms":1e300}', 400, /ms must be a number/],
+    ['records from no number', '/control/v1/records?from=first', undefined, 400, /from must be/],
+    ['records from two numbers', '/control/v1/records?from=1&from=2', undefined, 400, /from must be/],
+    ['a path that there is not', '/control/v1/undo/speak', '{}', 404, /has no POST \/control\/v1\/undo\/speak/],
+  ];
+  for (const [what, path, body, status, message] of malformed) {
+    it(`refuses ${what}, in JSON, and goes on`, async () => {
+      const before = clock.shift;
+      const [code, text] = await ask(path, body);
+      expect(code).to.equal(status);
+      expect((JSON.parse(text) as { error: { message: string } }).error.message).to.match(message);
+      expect(clock.shift).to.equal(before);
+      expect(await remote.read('echo', { still: 'here' })).to.deep.equal({ still: 'here' });
+    });
+  }
+
+  it('many follow the records, and one that reads none of them neither holds up the others nor the actor', async () => {
+    const { certificate, privateKey, ca: trust } = await ca.issue({ commonName: 'runner', uri: [RUNNER_URI] });
+    const sleeper = connect({ host: '127.0.0.1', port, cert: certificate, key: privateKey, ca: trust });
+    await once(sleeper, 'secureConnect');
+    sleeper.write('GET /control/v1/records?from=0 HTTP/1.1\r\nHost: kms\r\n\r\n');
+    await once(sleeper, 'readable');
+    const tls = await ca.issue({ commonName: 'runner', uri: [RUNNER_URI] });
+    const others = Array.from(
+      { length: 8 },
+      () => new RemoteControl({ name: 'kms', kind: 'kms', url: `https://127.0.0.1:${port}`, tls }),
+    );
+    try {
+      const counts = others.map(() => 0);
+      await Promise.all(others.map((other) => other.open()));
+      for (const [i, other] of others.entries())
+        other.onRecord(() => {
+          counts[i]! += 1;
+        });
+      await remote.do('speak', { times: 5_000 });
+      await Promise.all(others.map((other) => other.read('health')));
+      expect(counts).to.deep.equal(others.map(() => 5_000));
+    } finally {
+      sleeper.destroy();
+      await Promise.all(others.map((other) => other.close()));
+    }
+  });
+
   it('moves the actor’s clock ahead and measures how far clocks differ', async () => {
     let rang = false;
     clock.setTimer(3_600_000, () => {
@@ -163,12 +237,25 @@ describe('control interface: an actor in another process', () => {
       return [response.status, await response.text()];
     };
     await remote.do('speak', { times: 2 });
+    await caught(() => remote.do('refuse'));
+    await caught(() => remote.do('no such verb'));
+    await remote.read('echo');
     expect((await get('/healthz'))[0]).to.equal(200);
     waiting = ['idm'];
     expect(await get('/healthz')).to.deep.equal([503, '{"ok":false,"actor":"kms","waitingFor":["idm"]}']);
     expect((await get('/metrics'))[1]).to.match(
       /mcptt_testbed_messages_total\{interface="HTTP-1",direction="sent",protocol="http",actor="kms"\} 2/,
     );
+    const text = (await get('/metrics'))[1];
+    for (const [labels, count] of [
+      ['kind="verb",name="speak",result="done"', 1],
+      ['kind="verb",name="refuse",result="refused"', 1],
+      ['kind="verb",name="unknown",result="refused"', 1],
+      ['kind="reading",name="echo",result="done"', 1],
+    ] as const)
+      expect(text).to.include(`mcptt_testbed_control_total{${labels},actor="kms"} ${count}`);
+    expect(text).to.include('mcptt_testbed_waiting_for{actor="kms"} 1');
+    expect(text).not.to.include('no such verb');
     await dispatcher.close();
   });
 
