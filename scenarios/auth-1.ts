@@ -113,7 +113,9 @@ export const auth1: Scenario = {
 /** The IdM's published keys as somebody would use them for an HMAC secret (RFC 8725 2.1): form, and octets in base64. */
 async function publicKeys(t: StepContext): Promise<[form: string, secret: string][]> {
   const issuer = await t.actor('idm').read<string>('issuer');
-  const discovery = (await getJson(`${issuer}/.well-known/openid-configuration`)) as { jwks_uri: string };
+  const discovery = (await getJson(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`)) as {
+    jwks_uri: string;
+  };
   const { keys } = (await getJson(discovery.jwks_uri)) as { keys: JsonWebKey[] };
   expect(keys.length, 'keys that the IdM publishes').to.be.greaterThan(0);
   return keys.flatMap((jwk) => {
@@ -129,7 +131,7 @@ async function publicKeys(t: StepContext): Promise<[form: string, secret: string
 
 /** What is published needs no trust in whoever says it: a wrong key here only makes the token wrong in another way. */
 async function getJson(url: string): Promise<unknown> {
-  const asked = request(url, { rejectUnauthorized: false, timeout: 5_000 });
+  const asked = request(url, { rejectUnauthorized: false, agent: false, signal: AbortSignal.timeout(5_000) });
   asked.end();
   const [response] = (await once(asked, 'response')) as [IncomingMessage];
   const chunks: Buffer[] = [];

@@ -2,12 +2,12 @@ import { expect } from 'chai';
 import { OID, unwrap } from '../actors/security/smime/asn1.ts';
 import type { JsonObject } from '../sim/control/actor.ts';
 import type { Scenario, Step, StepContext } from '../sim/scenario/scenario.ts';
+import { expectSmimeType } from './checks/cms.ts';
 import { bindings, client, mcpttId, sharedKey } from './checks/keys.ts';
 import { reading } from './checks/reading.ts';
 import { refused, refusedBySip } from './checks/refusal.ts';
 import { cmsOf, namesKey } from './checks/sealed.ts';
 import { expectSecret } from './checks/secrecy.ts';
-import { header } from './checks/sip.ts';
 import { CHOICES } from './choices.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
 
@@ -60,7 +60,7 @@ const worksEndToEnd = (profile: ProfileName): Step => ({
     expect(sealed.filter((r) => r.interface === 'SIP-1').length, 'protected bodies at the UEs').to.be.at.least(16);
     const keys = [(await sharedKey(t, 'alice')).keyId, (await sharedKey(t, 'bob', 'ue-b')).keyId];
     for (const record of sealed) {
-      expect(header(t.about(record), 'Content-Type', 'c'), 'smime-type').to.include(`smime-type=${smimeType}`);
+      expectSmimeType(t.about(record), smimeType);
       const form = reading('the CMS message', () => unwrap(cmsOf(record)!));
       expect(form.contentType, 'CMS content type').to.equal(contentType);
       expect(

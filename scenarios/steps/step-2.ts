@@ -5,7 +5,7 @@ import type { MessageRecord } from '../../sim/trace/record.ts';
 import { attempt } from '../checks/attempt.ts';
 import { expectCipherKeysKept } from '../checks/cipher-keys.ts';
 import { ANY_MCPTT_ID, expectSecretFromSip } from '../checks/secrecy.ts';
-import { body, granted, header, optionalHeader, parts, startLine, uri } from '../checks/sip.ts';
+import { body, granted, header, optionalHeader, parts, startLine, uri, uris } from '../checks/sip.ts';
 
 /**
  * Step 2: third-party registration (TS 24.229 5.4.1.7) and the default service that follows it (the pCR's step 2).
@@ -28,8 +28,8 @@ export const step2 = (ue = 'ue'): Step => ({
     const onSip1 = { interface: 'SIP-1', actor: ue, method: 'REGISTER' } as const;
     const registered = t.records({ ...onSip1, direction: 'sent' }, 'all').at(-1)!;
     const ok = t.records({ ...onSip1, direction: 'received', status: 200 }, 'all').at(-1)!;
-    const impu = uri(header(registered, 'To', 't'));
-    const contact = uri(header(registered, 'Contact', 'm'));
+    const impu = uri(header(registered, 'To'));
+    const contact = uri(header(registered, 'Contact'));
     const isOfThisUe = (r: MessageRecord): boolean =>
       body(r).includes(contact) || uri(optionalHeader(r, 'To') ?? '') === impu;
     const request = await t.expect(
@@ -42,12 +42,10 @@ export const step2 = (ue = 'ue'): Step => ({
       { span: 'all', withinMs: 5_000 },
     );
     expect(startLine(request), 'Request-URI is the MCPTT server').to.match(/^REGISTER sip:mcptt-server/);
-    expect(uri(header(request, 'To', 't')), 'To is the IMPU').to.equal(impu);
-    const core = uri(header(request, 'From', 'f'));
+    expect(uri(header(request, 'To')), 'To is the IMPU').to.equal(impu);
+    const core = uri(header(request, 'From'));
     expect(core, 'From is the S-CSCF, not the user').not.to.equal(impu);
-    expect(uri(header(request, 'Contact', 'm')).split(';', 1)[0], 'Contact is the S-CSCF').to.equal(
-      core.split(';', 1)[0],
-    );
+    expect(uri(header(request, 'Contact')).split(';', 1)[0], 'Contact is the S-CSCF').to.equal(core.split(';', 1)[0]);
     expect(Number(header(request, 'Expires')), 'Expires, as granted to the UE').to.equal(granted(ok));
     t.hold('ue', 'TS 24.229 5.1.1.2.1');
     const accessNetwork = header(registered, 'P-Access-Network-Info');
@@ -76,7 +74,7 @@ export const step2 = (ue = 'ue'): Step => ({
         interface: 'SIP-2',
         where: (r) =>
           /^SIP\/2\.0 [2-6]/.test(startLine(r)) &&
-          optionalHeader(r, 'Call-ID') === header(request, 'Call-ID', 'i') &&
+          optionalHeader(r, 'Call-ID') === header(request, 'Call-ID') &&
           optionalHeader(r, 'CSeq') === header(request, 'CSeq'),
       },
       { span: 'all', withinMs: 5_000 },
@@ -88,7 +86,7 @@ export const step2 = (ue = 'ue'): Step => ({
     const asking = await attempt(t, t.actor(ue).do('options'));
     t.hold('sip-core', 'TS 24.229 5.4.3.2');
     const options = await asking.seen('the OPTIONS at the MCPTT server', { interface: 'SIP-2', method: 'OPTIONS' });
-    expect(uri(header(options, 'P-Asserted-Identity')), 'P-Asserted-Identity').to.equal(impu);
+    expect(uris(options, 'P-Asserted-Identity'), 'P-Asserted-Identity').to.include(impu);
     t.hold('mcptt-as', 'pCR 7.x.2 step 2');
     asking.outcome();
     expectSecretFromSip(t, ANY_MCPTT_ID);
@@ -100,7 +98,7 @@ export const step2 = (ue = 'ue'): Step => ({
 /** The body that the filter criteria ask for: service-info, and the UE's REGISTER without its credentials. */
 function expectEnclosed(request: MessageRecord, registered: MessageRecord): void {
   const entities = parts(request);
-  const type = header(request, 'Content-Type', 'c').split(';', 1)[0]!.trim().toLowerCase();
+  const type = header(request, 'Content-Type').split(';', 1)[0]!.trim().toLowerCase();
   if (entities.length > 1) expect(type, 'type of a body of several parts').to.equal('multipart/mixed');
   const types = entities.map(({ type }) => type.split(';', 1)[0]!.toLowerCase());
   expect(types, 'types of the body’s parts').to.include.members(['application/3gpp-ims+xml', 'message/sip']);
@@ -108,16 +106,8 @@ function expectEnclosed(request: MessageRecord, registered: MessageRecord): void
   expect(serviceInfo, 'service-info').to.match(/<service-info>[^<]/);
   const enclosed = { bytes: Buffer.from(entities[types.indexOf('message/sip')]!.content, 'latin1') };
   expect(startLine(enclosed), 'start line of the enclosed REGISTER').to.equal(startLine(registered));
-  for (const [name, compact] of [
-    ['To', 't'],
-    ['Contact', 'm'],
-    ['Call-ID', 'i'],
-    ['CSeq', undefined],
-  ] as const) {
-    expect(header(enclosed, name, compact), `${name} of the enclosed REGISTER`).to.equal(
-      header(registered, name, compact),
-    );
-  }
+  for (const name of ['To', 'Contact', 'Call-ID', 'CSeq'])
+    expect(header(enclosed, name), `${name} of the enclosed REGISTER`).to.equal(header(registered, name));
   expect(headText(enclosed.bytes), 'credentials in the enclosed REGISTER').not.to.match(
     /^(proxy-)?authorization\s*:/im,
   );

@@ -59,8 +59,7 @@ export const step3b = (user = 'alice', ue = 'ue'): Step => ({
     const registered = t
       .records({ interface: 'SIP-1', actor: ue, direction: 'sent', method: 'REGISTER' }, 'all')
       .at(-1);
-    const session =
-      registered === undefined ? elements(asked, 'SipSession')[0] : uri(header(registered, 'Contact', 'm'));
+    const session = registered === undefined ? elements(asked, 'SipSession')[0] : uri(header(registered, 'Contact'));
     expect(elements(asked, 'SipSession'), 'SIP session that the CEK is for').to.deep.equal([session]);
 
     t.hold('kms', 'TS 33.180 D.2.4, D.3.3');

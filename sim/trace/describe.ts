@@ -38,16 +38,31 @@ export function headText(bytes: Uint8Array): string {
   return buffer.toString('utf8', 0, end < 0 ? buffer.length : end);
 }
 
-/** Value of the first header of that name (long form or the compact letter), unfolded; undefined when absent. */
-export function headerOf(bytes: Uint8Array, name: string, compact?: string): string | undefined {
-  const names = compact === undefined ? name : `${name}|${compact}`;
-  const match = headText(bytes).match(new RegExp(`^(?:${names})[ \\t]*:[ \\t]*(.*(?:\\r\\n[ \\t].*)*)$`, 'im'));
-  return match?.[1]?.replace(/\r\n[ \t]+/g, ' ').trim();
-}
+/** RFC 3261 7.3.3 and 20, RFC 3841 10, RFC 4028 4, RFC 6665 8.2.1; HTTP has no header of such a name. */
+const COMPACT_NAMES: Readonly<Record<string, string>> = {
+  'accept-contact': 'a',
+  'call-id': 'i',
+  contact: 'm',
+  'content-encoding': 'e',
+  'content-length': 'l',
+  'content-type': 'c',
+  event: 'o',
+  from: 'f',
+  'session-expires': 'x',
+  subject: 's',
+  supported: 'k',
+  to: 't',
+  via: 'v',
+};
+
+/** Value of the first header of that name, or of its compact form, unfolded; undefined when absent. */
+export const headerOf = (bytes: Uint8Array, name: string): string | undefined => headersOf(bytes, name)[0];
 
 /** Every value of that header, one entry per header line. */
 export function headersOf(bytes: Uint8Array, name: string): string[] {
-  const pattern = new RegExp(`^${name}[ \\t]*:[ \\t]*(.*(?:\\r\\n[ \\t].*)*)$`, 'gim');
+  const compact = COMPACT_NAMES[name.toLowerCase()];
+  const names = compact === undefined ? name : `${name}|${compact}`;
+  const pattern = new RegExp(`^(?:${names})[ \\t]*:[ \\t]*(.*(?:\\r\\n[ \\t].*)*)$`, 'gim');
   return [...headText(bytes).matchAll(pattern)].map((m) => m[1]!.replace(/\r\n[ \t]+/g, ' ').trim());
 }
 
@@ -64,7 +79,7 @@ export function sipHead(bytes: Uint8Array): SipHead {
   return {
     startLine,
     ...(status === undefined ? { method: startLine.split(' ', 1)[0] ?? '' } : { status: Number(status) }),
-    callId: headerOf(bytes, 'Call-ID', 'i') ?? '',
+    callId: headerOf(bytes, 'Call-ID') ?? '',
     cseq,
     cseqMethod: cseq.split(/\s+/)[1] ?? '',
   };
@@ -83,8 +98,8 @@ function nasSummary(pdu: Uint8Array): string {
 function sipSummary(bytes: Uint8Array): string {
   const head = sipHead(bytes);
   if (head.status !== undefined) return `${head.startLine.slice('SIP/2.0 '.length)} (${head.cseqMethod})`;
-  const event = headerOf(bytes, 'Event', 'o');
-  const type = headerOf(bytes, 'Content-Type', 'c')?.split(';', 1)[0];
+  const event = headerOf(bytes, 'Event');
+  const type = headerOf(bytes, 'Content-Type')?.split(';', 1)[0];
   const details = [event === undefined ? '' : `Event: ${event}`, type ?? ''].filter((d) => d !== '');
   return `${head.startLine.replace(/ SIP\/2\.0$/, '')}${details.length > 0 ? ` [${details.join(', ')}]` : ''}`;
 }

@@ -7,37 +7,10 @@ import { figure } from '../../scenarios/figure-7.x.2-1.ts';
 import { step0 } from '../../scenarios/steps/step-0.ts';
 import { step1 } from '../../scenarios/steps/step-1.ts';
 import { type OpenWorld, openWorld } from '../../sim/cli/world.ts';
-import type { ActorControl, Json, JsonObject } from '../../sim/control/actor.ts';
+import type { Json, JsonObject } from '../../sim/control/actor.ts';
 import { runScenario, type World } from '../../sim/scenario/runner.ts';
 import type { Failure, Scenario, Step } from '../../sim/scenario/scenario.ts';
-
-/** A message's text with something else in it. */
-type Edit = (text: string) => string;
-
-function wrapped(world: World, wrap: (actor: ActorControl) => Partial<ActorControl>): World {
-  const actors = [...world.actors.values()].map((actor): [string, ActorControl] => {
-    const same: ActorControl = {
-      name: actor.name,
-      kind: actor.kind,
-      do: (verb, args) => actor.do(verb, args),
-      read: (what, args) => actor.read(what, args),
-      onRecord: (listener) => actor.onRecord(listener),
-      close: () => actor.close(),
-    };
-    return [actor.name, { ...same, ...wrap(actor) }];
-  });
-  return { ...world, actors: new Map(actors) };
-}
-
-/** The world whose records show other octets than were sent. */
-const seen = (world: World, edit: Edit): World =>
-  wrapped(world, (actor) => ({
-    onRecord: (listener) =>
-      actor.onRecord((record) => {
-        const text = Buffer.from(record.bytes).toString('latin1');
-        listener({ ...record, bytes: record.protocol === 'nas' ? record.bytes : Buffer.from(edit(text), 'latin1') });
-      }),
-  }));
+import { type Edit, only, seen, wrapped } from './retold.ts';
 
 /** The world whose UE does this one thing wrong. */
 const deviating = (world: World, verb: string, deviate: Json): World =>
@@ -49,10 +22,6 @@ const deviating = (world: World, verb: string, deviate: Json): World =>
         },
   );
 
-const only =
-  (which: RegExp, edit: Edit): Edit =>
-  (text) =>
-    which.test(text) ? edit(text) : text;
 const thirdParty = (edit: Edit): Edit => only(/^REGISTER sip:mcptt-server/, edit);
 const remove =
   (line: RegExp): Edit =>

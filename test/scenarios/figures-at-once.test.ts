@@ -11,7 +11,7 @@ import type { Arrow } from '../../sim/trace/trace.ts';
 
 const callIdOf = ({ sent, received }: Arrow): string | undefined => {
   const record = sent ?? received;
-  return record?.protocol === 'sip' ? headerOf(record.bytes, 'Call-ID', 'i') : undefined;
+  return record?.protocol === 'sip' ? headerOf(record.bytes, 'Call-ID') : undefined;
 };
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
