@@ -54,7 +54,7 @@ export const ibc1KeyPeriod: Scenario = {
         ).to.deep.equal([mcpttId('alice')]);
         const deviate = [{ at: 'cms', op: 'set', path: 'key-period', value: 'oldest' }];
         const publish = ue.do('publish', { user: 'alice', deviate });
-        await refusedBySip(t, 'signed in a past key period', publish, 403, /another key period/);
+        await refusedBySip(t, 'signed in a past key period', publish, 403);
         expect(await bindings(t), 'bindings').to.deep.equal(before);
       },
     },

@@ -79,7 +79,7 @@ const worksEndToEnd = (profile: ProfileName): Step => ({
     expect(profile === 'direct' ? [403, 493] : [493], 'status of the answer to it').to.include(changed.detail.status);
     if (signed) {
       const unsigned = publish(t, { at: 'cms', op: 'remove', path: 'signature' });
-      await refusedBySip(t, `${profile}, not signed`, unsigned, 403, /signature missing/);
+      await refusedBySip(t, `${profile}, not signed`, unsigned, 403);
     }
     expect(await bindings(t), 'bindings').to.deep.equal(before);
     t.show(`Profile ${profile}`, `${sealed.length} bodies, smime-type ${smimeType}${signed ? ', signed' : ''}`);
@@ -121,7 +121,7 @@ export const mime1Profiles: Scenario = {
       run: async (t) => {
         const before = await bindings(t);
         await use(t, 'kek', 'kek+sign');
-        await refusedBySip(t, 'kek where kek+sign is asked for', publish(t), 403, /signature missing/);
+        await refusedBySip(t, 'kek where kek+sign is asked for', publish(t), 403);
         await use(t, 'direct', 'kek+sign');
         await refusedBySip(t, 'direct where kek+sign is asked for', publish(t), 493, /cannot be opened/);
         await use(t, 'kek+sign', 'direct');

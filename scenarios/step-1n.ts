@@ -25,14 +25,8 @@ const allRefused = (number: string, reached: Reached, deviate: JsonObject[]): St
       ['emergency ', EMERGENCY],
     ] as const) {
       const args = { user: 'alice', to, deviate: [...deviate, ...extra] };
-      await refusedBySip(t, `${kind}INVITE`, ue.do('call', args), 403, /no service before/);
-      await refusedBySip(
-        t,
-        `${kind}MESSAGE`,
-        ue.do('sendMessage', { ...args, text: 'help' }),
-        403,
-        /no service before/,
-      );
+      await refusedBySip(t, `${kind}INVITE`, ue.do('call', args), 403);
+      await refusedBySip(t, `${kind}MESSAGE`, ue.do('sendMessage', { ...args, text: 'help' }), 403);
     }
     expect(await t.actor('ue-b').read('messages', { user: 'bob' }), 'messages that bob got').to.deep.equal([]);
     const reached = t.records({ interface: 'SIP-1', actor: 'ue-b', direction: 'received' });

@@ -132,5 +132,5 @@ export async function expectForgotten(
 export async function expectRetired(t: StepContext, keyId: string, user = 'alice', ue = 'ue'): Promise<void> {
   const deviate = [{ at: 'cms', op: 'set', path: 'key-id', value: keyId }];
   const publish = t.actor(ue).do('publish', { user, deviate });
-  await refusedBySip(t, `PUBLISH under ended ${keyId}`, publish, 493, new RegExp(`Key ID ${keyId}: retired`));
+  await refusedBySip(t, `PUBLISH under ended ${keyId}`, publish, 493, new RegExp(`Key ID ${keyId}: retired`, 'i'));
 }

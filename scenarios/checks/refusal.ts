@@ -21,7 +21,10 @@ export async function refused(what: string, doing: Promise<unknown>): Promise<Re
   return expect.fail(`${what} was accepted; it must be refused`);
 }
 
-/** Expects a SIP refusal of that status, and of a Warning that matches, and shows it. */
+/**
+ * Expects a SIP refusal of that status, and shows it.
+ * @param warning what a Warning must say whose text the specifications or docs/interfaces.md give; others are free (RFC 3261 20.43)
+ */
 export async function refusedBySip(
   t: StepContext,
   what: string,
