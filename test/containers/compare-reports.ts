@@ -24,15 +24,15 @@ const VOLATILE: readonly (readonly [RegExp, string])[] = [
   [/\/(auth|login|interaction)\/[\w-]{43}/g, '/$1/…'],
   [/\b\d{1,3}(\.\d{1,3}){3}(:\d+)?/g, '<address>'],
   [/\bf[0-9a-f]{7}\b/g, '<hex>'],
-  [/\b(?=[0-9a-f]*\d)[0-9a-f]{6,}\b/gi, '<hex>'],
+  [/\b(?=[0-9a-f]*\d)(?=\d*[a-f]|[0-9a-f]{8})[0-9a-f]{6,}\b/gi, '<hex>'],
 ];
 
-/** Counts and lengths of time in what a step shows; numbers in the summary of a message are status codes and stay. */
-const COUNT = /\b\d+(\.\d+)?\b/g;
+/** Counts of messages and measured times in what a step shows. Every other number stays: bits, lifetimes, status codes, how many of a thing. */
+const MEASURED = /\b\d+(\.\d+)?(?= (SIP )?messages\b|\/s\b| ms\b)|(?<=\bin )\d+(\.\d+)?(?= s\b)/g;
 
 function stable(text: string, key: string): string {
   const named = VOLATILE.reduce((all, [what, by]) => all.replace(what, by), text);
-  return key === 'summary' ? named : named.replace(COUNT, '<n>');
+  return key === 'summary' ? named : named.replace(MEASURED, '<n>');
 }
 
 /** The report with what may differ taken out. The order of messages in one scenario is causal, not total: they are compared as a bag. */
