@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { nextBindingState } from '../../../actors/mcptt-as/bindings.ts';
 import { McpttAsError } from '../../../actors/mcptt-as/errors.ts';
 import type { UserEquipment } from '../../../actors/ue/equipment.ts';
+import { UeError } from '../../../actors/ue/errors.ts';
 import { ShiftedClock } from '../../../sim/control/shifted-clock.ts';
 import { refusal, startWorld, until, type World } from './world.ts';
 
@@ -162,6 +163,39 @@ describe('life of bindings and CEKs (LIFE-1, LIFE-4)', () => {
     world.rekey(ue, 'alice');
     await ue.publish('alice', []);
     expect(await state()).to.deep.equal({ sessions: 1, bindings: 1, ceks: 1 });
+  });
+
+  it('requests wait while a restarted server fetches its keys, and are served with them; but not for ever', async () => {
+    const [ue] = world.ues;
+    await world.bind(ue, 'alice');
+    for (const fetched of [true, false]) {
+      let publish: Promise<unknown> | undefined;
+      const recovery = world.server.recover(async () => {
+        await world.server.restart();
+        const from = world.records.length;
+        publish = ue.publish('alice', []).then(
+          () => 200,
+          (error: unknown) => (error instanceof UeError ? error.detail.status : error),
+        );
+        await until('the PUBLISH is at the server', () =>
+          world.records
+            .slice(from)
+            .some(({ actor, bytes }) => actor === 'mcptt-as' && Buffer.from(bytes).toString().startsWith('PUBLISH ')),
+        );
+        if (fetched) {
+          const held = ue.clientOf('alice').sealingKey(ue.sipSession);
+          const now = clock.now();
+          world.server.ceks.take({ ...held, notBefore: now, notAfter: now + 60_000, state: 'active' });
+        } else {
+          await clock.advance(5_000);
+          await publish;
+        }
+      });
+      await recovery;
+      expect(await publish, fetched ? 'once the keys are there' : 'while they do not come').to.equal(
+        fetched ? 200 : 493,
+      );
+    }
   });
 
   it('a UE that restarts starts over: another SIP session, and the old one is over', async () => {
