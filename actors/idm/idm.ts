@@ -1,7 +1,5 @@
-import { once } from 'node:events';
 import type { IncomingMessage, RequestListener } from 'node:http';
-import { createServer, type Server } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { Server } from 'node:https';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import express from 'express';
@@ -15,6 +13,7 @@ import {
   type JsonObject,
 } from '../../sim/control/actor.ts';
 import { recordHttp } from '../../sim/trace/http.ts';
+import { closeHttps, listenHttps } from '../messages/https-server.ts';
 import { accountIndex, modelIndex } from './adapter.ts';
 import { DEFAULT_REDIRECT_URI, DEFAULT_TOKEN_LIFETIME, type IdmConfig, IdmError } from './config.ts';
 import { fileSessionStore } from './file-session-store.ts';
@@ -23,9 +22,6 @@ import { createProvider } from './provider.ts';
 import { memorySessionStore, type SessionStore } from './session-store.ts';
 import { type IdmSecrets, loadSecrets, newSigningKey, saveSecrets } from './signing-keys.ts';
 import { createUserDirectory, type UserDirectory } from './users.ts';
-
-/** A request that does not come in within this time is given up, milliseconds. */
-const REQUEST_TIMEOUT = 10_000;
 
 interface Running {
   readonly server: Server;
@@ -71,24 +67,10 @@ export class Idm implements Actor {
     if (stateFolder !== undefined) this.#store = await fileSessionStore(join(stateFolder, 'sessions.json'), clock);
     // The issuer holds the port, so the server listens first and answers once the provider stands behind it.
     let answer: RequestListener = (_req, res) => res.writeHead(503, { 'retry-after': '1' }).end();
-    const server = createServer(
-      {
-        cert: tls.certificate,
-        key: tls.privateKey,
-        ca: tls.ca,
-        minVersion: 'TLSv1.2',
-        // Nobody needs a client certificate here; who shows one is named in the records.
-        requestCert: true,
-        rejectUnauthorized: false,
-        requestTimeout: REQUEST_TIMEOUT,
-        headersTimeout: REQUEST_TIMEOUT,
-      },
-      (req, res) => answer(req, res),
-    );
-    server.listen(this.#config.port ?? 0, host);
-    await once(server, 'listening');
-    const { address, port } = server.address() as AddressInfo;
-    const issuer = `https://${this.#config.publicHost ?? (address.includes(':') ? `[${address}]` : address)}:${port}`;
+    const { port = 0, publicHost } = this.#config;
+    // Nobody needs a client certificate here; who shows one is named in the records.
+    const at = { host, port, publicHost, clientCertificate: 'asked' } as const;
+    const { server, url: issuer } = await listenHttps((req, res) => answer(req, res), tls, at);
     this.#running = { server, issuer, secrets, provider: this.#provider(issuer, secrets) };
 
     const app = express();
@@ -108,11 +90,7 @@ export class Idm implements Actor {
   async stop(): Promise<void> {
     const server = this.#running?.server;
     this.#running = undefined;
-    if (server === undefined) return;
-    const closed = once(server, 'close');
-    server.close();
-    server.closeAllConnections();
-    await closed;
+    if (server !== undefined) await closeHttps(server);
   }
 
   #parts(): Running {

@@ -3,6 +3,7 @@ import type { Server } from 'node:https';
 import { join } from 'node:path';
 import type { Actor, ActorContext, Endpoints, Json, JsonObject, Peers } from '../../sim/control/actor.ts';
 import { recordingFetch } from '../../sim/trace/http.ts';
+import { closeHttps, listenHttps } from '../messages/https-server.ts';
 import { buildCekPush, type CekNews, parseCekAck } from '../messages/kms/cek.ts';
 import { type HttpsClient, httpsClient } from '../messages/kms/https.ts';
 import type { KmsCertificate } from '../messages/kms/key-material.ts';
@@ -29,7 +30,6 @@ import { Pusher } from './pusher.ts';
 import { RateLimit } from './rate-limit.ts';
 import { KmsRefusal } from './refusal.ts';
 import { Resources } from './resources.ts';
-import { closeHttps, listenHttps } from './server.ts';
 import type { CekFilter, KmsStore } from './store.ts';
 import { tokenCheck } from './token-check.ts';
 import { answerUnreadable } from './unreadable.ts';
@@ -177,7 +177,16 @@ class Kms implements Actor {
     const parts = { secrets, ...open, keys, ceks, pusher, events };
     try {
       const { port = 0, publicHost, requestTimeout } = this.#config;
-      const listening = await listenHttps(app, tls, { host, port, publicHost, requestTimeout });
+      const listening = await listenHttps(app, tls, {
+        host,
+        port,
+        publicHost,
+        requestTimeout,
+        // Clients come with a token and without a certificate; whether one that is shown is good is asked per request.
+        clientCertificate: 'asked',
+        // The application refuses what has none, with a KmsError.
+        requireHostHeader: false,
+      });
       answerUnreadable(listening.server, { kmsUri: this.#config.kmsUri, clock, audit });
       this.#running = { ...parts, ...listening };
     } catch (error) {

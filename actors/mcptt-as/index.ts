@@ -9,6 +9,7 @@ import {
   unsignedBody,
 } from '../messages/body-protection.ts';
 import { type Deviation, deviationValue, parseDeviations } from '../messages/deviation.ts';
+import { closeHttps, type HttpsListening, listenHttps } from '../messages/https-server.ts';
 import { type HttpsClient, httpsClient } from '../messages/kms/https.ts';
 import type { SakkeEngine } from '../security/ibc/engine.ts';
 import { IbcPool } from '../security/ibc/pool.ts';
@@ -18,7 +19,6 @@ import { PROFILES } from '../security/smime/profiles.ts';
 import type { McpttAsConfig, McpttPolicy } from './config.ts';
 import { McpttAsError } from './errors.ts';
 import { fileStores } from './file-stores.ts';
-import { HttpsServer } from './https-server.ts';
 import { ServerKmsClient } from './kms-client.ts';
 import type { ServiceToken } from './publish.ts';
 import { createPushReceiver, PUSH_BREAKS, type PushBreak } from './push-receiver.ts';
@@ -44,7 +44,8 @@ class McpttAs implements Actor {
   readonly #shared: McpttAsShared;
   readonly #server: McpttServer;
   #engine: SakkeEngine | undefined;
-  #https: HttpsServer | undefined;
+  /** Where the KMS pushes to. */
+  #https: HttpsListening | undefined;
   #kms: ServerKmsClient | undefined;
   #idm: HttpsClient | undefined;
   #verifyToken: ((token: string) => Promise<ServiceToken>) | undefined;
@@ -129,7 +130,7 @@ class McpttAs implements Actor {
     };
     const breaks = (): PushBreak | undefined => (this.#breaks.left-- > 0 ? this.#breaks.at : undefined);
     app.use(createPushReceiver({ kmsUri, material, ceks: () => this.#server.ceks, breaks, report, log }));
-    this.#https = await HttpsServer.listen(app, tls, { host, port, publicHost });
+    this.#https = await listenHttps(app, tls, { host, port, publicHost, clientCertificate: 'required' });
     const endpoints: Record<string, string> = { https: this.#https.url };
     for (const hostport of hostports) {
       const [protocol, address] = hostport.split('/') as [string, string];
@@ -177,7 +178,7 @@ class McpttAs implements Actor {
   }
 
   async stop(): Promise<void> {
-    await this.#https?.close();
+    if (this.#https !== undefined) await closeHttps(this.#https.server);
     await this.#server.stop();
     await this.#kms?.close();
     await this.#idm?.close();
