@@ -11,9 +11,11 @@ import {
   heldByUe,
   kmsKeys,
   mcpttId,
+  serverKeys,
   sharedKey,
 } from '../checks/keys.ts';
-import { register } from './bring-up.ts';
+import { bringUp, register } from './bring-up.ts';
+import { LONG_LIVED, MINUTE, REGISTRATION } from './policy.ts';
 
 /**
  * Ends alice's CEK by `end`, and expects UE, server and KMS to have forgotten it, and her binding to be gone.
@@ -43,6 +45,36 @@ export const ends = (
     await t.until('the UE knows that it is bound no more', async () => !(await client(t, 'alice')).bound);
   },
 });
+
+/**
+ * Moves time to the moment that a key has to end at, `ms` from now, and `beyond` it; asserts that the MCPTT server still has the
+ * key a minute before.
+ */
+export async function pastEnd(t: StepContext, keyId: string, ms: number, beyond = MINUTE): Promise<void> {
+  await t.advance(ms - MINUTE);
+  expect(
+    (await serverKeys(t)).map((key) => key.keyId),
+    'keys a minute before',
+  ).to.include(keyId);
+  await t.advance(MINUTE + beyond);
+}
+
+/** The steps of a scenario whose UE has lost its way to the network by `lose`: its registration runs out, and the CEK with it. */
+export const registrationRunsOut = (lose: (t: StepContext) => Promise<void>): readonly Step[] => [
+  ...LONG_LIVED,
+  bringUp('bound'),
+  ends(
+    'The registration runs out, and the CEK ends at UE, server and KMS',
+    /expired/,
+    async (t, keyId) => {
+      await lose(t);
+      await pastEnd(t, keyId, REGISTRATION);
+    },
+    'sip-core',
+    { ueFirst: true },
+  ),
+  oldKeyIdIsRefused,
+];
 
 /** Asserts that the KMS has given the UE the CEK for no longer than that: NotBefore to NotAfter. */
 export function givenFor(t: StepContext, keyId: string, atMost: number): void {
