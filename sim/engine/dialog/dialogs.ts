@@ -1,14 +1,15 @@
 import type { AppConnection } from '../control/connection.ts';
 import type { SipMessage } from '../message/index.ts';
+import { Table } from '../table.ts';
 import type { TimerWheel } from '../timers.ts';
 import type { Dialog } from './dialog.ts';
 
 /** All dialogs of an engine, by the contract's id and by what a request from the other side carries. */
 export class Dialogs {
-  readonly #byId = new Map<string, Dialog>();
+  readonly #byId = new Table<Dialog>();
   /** Call-ID and our tag: the To tag of a request in the dialog. */
-  readonly #byLocal = new Map<string, Dialog>();
-  readonly #byCallId = new Map<string, Dialog>();
+  readonly #byLocal = new Table<Dialog>();
+  readonly #byCallId = new Table<Dialog>();
 
   readonly #wheel: TimerWheel;
 
@@ -29,10 +30,9 @@ export class Dialogs {
   remove(dialog: Dialog): void {
     dialog.terminate();
     this.#wheel.clear(dialog.lapse);
-    if (this.#byId.get(dialog.id) === dialog) this.#byId.delete(dialog.id);
-    const key = `${dialog.callId};${dialog.localTag}`;
-    if (this.#byLocal.get(key) === dialog) this.#byLocal.delete(key);
-    if (this.#byCallId.get(dialog.callId) === dialog) this.#byCallId.delete(dialog.callId);
+    this.#byId.delete(dialog.id, dialog);
+    this.#byLocal.delete(`${dialog.callId};${dialog.localTag}`, dialog);
+    this.#byCallId.delete(dialog.callId, dialog);
   }
 
   /** Those of an application. */
