@@ -6,7 +6,12 @@ import type { SipMessage } from '../message/index.ts';
 
 export type CdrSource = 'network' | 'application';
 export type CdrRole = 'uac' | 'uas';
-export type CdrReason = 'call-rejected' | 'call-canceled' | 'normal-release' | 'system-initiated-termination';
+export type CdrReason =
+  | 'call-rejected'
+  | 'call-canceled'
+  | 'normal-release'
+  | 'session-expired'
+  | 'system-initiated-termination';
 
 /**
  * Call detail records (contract, section 11): `cdr:attempt`, `cdr:start` and `cdr:stop` of calls that applications make

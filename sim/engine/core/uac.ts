@@ -3,6 +3,8 @@ import { requestSentLeader } from '../control/leaders.ts';
 import { Dialog } from '../dialog/dialog.ts';
 import { EngineError } from '../errors.ts';
 import { parseUri, type SipMessage, type SipUri } from '../message/index.ts';
+import { Table } from '../table.ts';
+import type { ClientUser } from '../transaction/transactions.ts';
 import type { BoundPoint, Flow, Target } from '../transport/index.ts';
 import { parseRouteUri, targetOf } from './addresses.ts';
 import type { Core } from './core.ts';
@@ -36,7 +38,7 @@ export interface UacDialogs {
 export class Uac implements OutgoingHandler {
   readonly #core: Core;
   readonly #dialogs: UacDialogs;
-  readonly #outgoing = new Map<string, OutgoingRequest>();
+  readonly #outgoing = new Table<OutgoingRequest>();
 
   constructor(core: Core, dialogs: UacDialogs) {
     this.#core = core;
@@ -162,10 +164,14 @@ export class Uac implements OutgoingHandler {
     if (outgoing.transaction?.kind === 'invite-client') outgoing.transaction.cancelled();
   }
 
-  /** Sends a request of the stack's own in a dialog (BYE), whose response nobody awaits. @returns the request, to be told of. */
+  /**
+   * Sends a request of the stack's own in a dialog: BYE, whose response nobody awaits, or an INVITE with a `user` for its
+   * responses. @returns the request, to be told of; undefined if there is no way to the peer.
+   */
   sendByStack(
     dialog: Dialog,
     text: SipMessage,
+    user: (request: SipMessage) => ClientUser = () => NOBODY,
   ): { readonly request: SipMessage; readonly point: BoundPoint } | undefined {
     try {
       const to = this.dialogDestination(dialog);
@@ -178,8 +184,10 @@ export class Uac implements OutgoingHandler {
         sequence: ++dialog.localSequence,
         strict: this.#core.strict,
       });
+      if (text.method === 'INVITE') dialog.beginInvite(dialog.localSequence);
       const path = new RequestPath(this.#core.transport, to);
-      const transaction = this.#core.transactions.createClient(text.method, branch, request.serialise(), path, NOBODY);
+      const octets = request.serialise();
+      const transaction = this.#core.transactions.createClient(text.method, branch, octets, path, user(request));
       path.onFailure = () => transaction.transportError();
       transaction.start();
       return { request, point };
@@ -191,7 +199,7 @@ export class Uac implements OutgoingHandler {
   }
 
   response(outgoing: OutgoingRequest, message: SipMessage, flow: Flow | undefined): boolean {
-    const first = this.#outgoing.has(outgoing.id);
+    const first = this.#outgoing.get(outgoing.id) !== undefined;
     if (message.status >= 200) this.#outgoing.delete(outgoing.id);
     if (outgoing.dialog === undefined) return true;
     const up = this.#dialogs.response(outgoing, outgoing.dialog, message, flow, first);

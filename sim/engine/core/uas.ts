@@ -229,8 +229,8 @@ export class Uas implements IncomingHandler {
       incoming.dialog = this.#makeDialog(incoming, makesDialog);
     }
     const contact = makesDialog && point !== undefined ? this.#core.local.contact(point) : undefined;
-    const build = (rseq?: number): SipMessage =>
-      buildAppResponse(request, text, {
+    const build = (rseq?: number): SipMessage => {
+      const response = buildAppResponse(request, text, {
         toTag: incoming.toTag,
         recordRoute: makesDialog && !inDialog,
         contact,
@@ -239,6 +239,9 @@ export class Uas implements IncomingHandler {
         inDialog,
         strict: this.#core.strict,
       });
+      if (status < 300) incoming.dialog?.describe(response);
+      return response;
+    };
     this.#core.wheel.clear(incoming.patience);
     if (method === 'INVITE' && status > 100 && status < 200 && /\b100rel\b/i.test(text.get('require') ?? '')) {
       return this.#dialogs.sendReliably(incoming, incoming.dialog!, build, sent);

@@ -24,9 +24,17 @@ export class Acks {
     const { request, send, point } = this.#build(dialog, text, routeUri);
     send();
     dialog.repeatAck = send;
+    dialog.describe(request);
     const octets = request.serialise();
     const meta = localMeta(octets.length, point, this.#core.clock.now());
     app.send(requestSentLeader(messageId, meta, this.#core.ids.uuid()), octets);
+  }
+
+  /** Acknowledges a 2xx to an INVITE of the stack's own. */
+  acknowledge(dialog: Dialog): void {
+    const { send } = this.#build(dialog, buildRequest('ACK', dialog.remoteTarget), '');
+    send();
+    dialog.repeatAck = send;
   }
 
   #build(dialog: Dialog, text: SipMessage, routeUri: string) {

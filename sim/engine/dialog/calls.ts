@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import type { AppConnection } from '../control/connection.ts';
 import { unsolicitedLeader } from '../control/leaders.ts';
 import { answer } from '../core/answer.ts';
-import { refusalReason } from '../core/cdr.ts';
+import { type CdrReason, refusalReason } from '../core/cdr.ts';
 import type { Core } from '../core/core.ts';
 import { type IncomingRequest, localMeta } from '../core/incoming.ts';
 import type { OutgoingRequest } from '../core/outgoing.ts';
@@ -15,6 +15,7 @@ import type { Flow } from '../transport/index.ts';
 import { Acks } from './acks.ts';
 import type { Dialog } from './dialog.ts';
 import { ReliableProvisionals, supportsReliable } from './reliable.ts';
+import { intervalTooSmall, MIN_SE, SessionTimers } from './session-timer.ts';
 import { Unacknowledged } from './unacknowledged.ts';
 
 const NO_PEER_100REL = 'Remote endpoint does not support 100rel';
@@ -30,6 +31,7 @@ export class Calls implements UasDialogs, UacDialogs, TimerOwner {
   #uas!: Uas;
   #uac!: Uac;
   #acks!: Acks;
+  #sessions!: SessionTimers;
   readonly #reliable = new WeakMap<Dialog, ReliableProvisionals>();
   /** Pending INVITEs from the network, by dialog. */
   readonly #invites = new WeakMap<Dialog, IncomingRequest>();
@@ -47,6 +49,12 @@ export class Calls implements UasDialogs, UacDialogs, TimerOwner {
     this.#uas = uas;
     this.#uac = uac;
     this.#acks = new Acks(this.#core, uac);
+    this.#sessions = new SessionTimers({
+      core: this.#core,
+      uac,
+      acks: this.#acks,
+      expired: (dialog) => this.endByStack(dialog, 'Session timer expired', 'session-expired'),
+    });
   }
 
   /** A request from the network that belongs to a dialog (12.2.2). */
@@ -58,10 +66,11 @@ export class Calls implements UasDialogs, UacDialogs, TimerOwner {
     }
     const refusal = this.#refusal(dialog, request);
     if (refusal !== undefined) {
+      const headers: [string, string][] = [];
       // 14.2: after a 500 the peer is to wait a random while.
-      const wait: [string, string][] =
-        method === 'INVITE' && refusal === 500 ? [['Retry-After', String(randomInt(10))]] : [];
-      answer(this.#core, request, flow, refusal, wait);
+      if (method === 'INVITE' && refusal === 500) headers.push(['Retry-After', String(randomInt(10))]);
+      else if (refusal === 422) headers.push(['Min-SE', String(MIN_SE)]);
+      answer(this.#core, request, flow, refusal, headers);
       return;
     }
     dialog.remoteSequence = request.cseq!.number;
@@ -90,6 +99,7 @@ export class Calls implements UasDialogs, UacDialogs, TimerOwner {
     if (text.method === 'ACK') this.#acks.send(app, messageId, dialog, text, routeUri);
     else if (text.method === 'PRACK') this.#acks.sendPrack(app, messageId, dialog, text, routeUri);
     else this.#uac.sendInsideDialog(app, messageId, dialog, text, routeUri);
+    if (text.method === 'BYE') dialog.session?.stop();
   }
 
   /** An application has gone: calls that neither it, once it is back, nor the peer ends do not stay for ever. */
@@ -115,6 +125,7 @@ export class Calls implements UasDialogs, UacDialogs, TimerOwner {
     if (dialog.state === 'confirmed') dialog.refreshTarget(incoming.request);
     else this.#core.records.start('application', response, 'uas');
     dialog.confirm();
+    this.#sessions.accepted(dialog, incoming.request, response);
   }
 
   sendReliably(
@@ -151,6 +162,8 @@ export class Calls implements UasDialogs, UacDialogs, TimerOwner {
     else if (method === 'SUBSCRIBE' && response.status < 300) {
       dialog.confirm();
       this.#keepSubscription(dialog, response, incoming.request);
+    } else if (method === 'UPDATE' && response.status < 300) {
+      this.#sessions.accepted(dialog, incoming.request, response);
     }
   }
 
@@ -161,13 +174,19 @@ export class Calls implements UasDialogs, UacDialogs, TimerOwner {
   }
 
   /** Ends a call on the stack's own account and tells the application (section 9 of the contract). */
-  endByStack(dialog: Dialog, why: string): void {
-    const text = buildRequest('BYE', dialog.remoteTarget, [['Reason', `SIP ;cause=200 ;text="${why}"`]]);
+  endByStack(dialog: Dialog, why: string, reason: CdrReason = 'system-initiated-termination'): void {
+    const text = buildRequest('BYE', dialog.remoteTarget, [
+      ['From', dialog.local],
+      ['To', dialog.remote],
+      ['Call-ID', dialog.callId],
+      ['CSeq', `${dialog.localSequence + 1} BYE`],
+      ['Reason', `SIP ;cause=200 ;text="${why}"`],
+    ]);
     const sent = this.#uac.sendByStack(dialog, text);
     this.#drop(dialog);
-    if (sent === undefined) return;
-    const { request, point } = sent;
-    this.#core.records.stop('application', request, 'system-initiated-termination');
+    // A peer that cannot be reached any more hears nothing, but its call is over all the same.
+    const { request, point } = sent ?? { request: text, point: this.#core.transport.listenPoints[0]! };
+    this.#core.records.stop('application', request, reason);
     const octets = request.serialise();
     dialog.app.send(unsolicitedLeader(localMeta(octets.length, point, this.#core.clock.now()), dialog.id), octets);
   }
@@ -182,6 +201,7 @@ export class Calls implements UasDialogs, UacDialogs, TimerOwner {
     const { status } = message;
     const { method } = outgoing.request;
     const opens = outgoing.request.to!.tag === undefined;
+    if (status >= 200 && status < 300) dialog.describe(outgoing.request);
     if (method === 'INVITE') return this.#inviteResponse(dialog, message, flow, opens, first);
     if (status < 200) return true;
     if (opens && method === 'SUBSCRIBE') {
@@ -198,6 +218,7 @@ export class Calls implements UasDialogs, UacDialogs, TimerOwner {
     } else if (status < 300 && (method === 'UPDATE' || method === 'SUBSCRIBE')) {
       dialog.refreshTarget(message);
       if (method === 'SUBSCRIBE') this.#keepSubscription(dialog, message, outgoing.request);
+      else this.#sessions.answered(dialog, message);
     }
     return true;
   }
@@ -251,6 +272,7 @@ export class Calls implements UasDialogs, UacDialogs, TimerOwner {
       if (opens && flow !== undefined) dialog.learnFromResponse(message, flow);
       else dialog.refreshTarget(message);
       dialog.confirm();
+      this.#sessions.answered(dialog, message);
       return true;
     }
     this.#failed.add(dialog.id);
@@ -277,6 +299,7 @@ export class Calls implements UasDialogs, UacDialogs, TimerOwner {
     if (request.method === 'BYE' && dialog.role === 'uac' && dialog.state === 'early') return 481;
     if (request.method === 'INVITE' && dialog.inviteSent) return 491;
     if (request.method === 'INVITE' && dialog.inviteReceived) return 500;
+    if (intervalTooSmall(request)) return 422;
     if (request.method === 'PRACK' && this.#reliable.get(dialog)?.acknowledge(request) !== true) return 481;
     return undefined;
   }

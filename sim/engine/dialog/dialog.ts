@@ -3,10 +3,14 @@ import type { AfterTurn } from '../core/after-turn.ts';
 import { type Address, parseUri, type SipMessage, type SipUri } from '../message/index.ts';
 import type { Timer } from '../timers.ts';
 import type { Flow } from '../transport/index.ts';
+import type { SessionTimer } from './session-timer.ts';
 import type { Unacknowledged } from './unacknowledged.ts';
 
 type Deliver = (frame: () => void) => void;
 const AT_ONCE: Deliver = (frame) => frame();
+
+/** RFC 3261 13.2.1, RFC 3262 5, RFC 3311 5.1. */
+const BEARS_OFFERS: ReadonlySet<string> = new Set(['INVITE', 'ACK', 'PRACK', 'UPDATE']);
 
 export type DialogRole = 'uac' | 'uas';
 export type DialogState = 'early' | 'confirmed' | 'terminated';
@@ -59,6 +63,10 @@ export class Dialog {
   deliver: Deliver = AT_ONCE;
   /** Ends a subscription that nobody refreshes, and a call whose application has gone. */
   lapse: Timer | undefined;
+  /** Runs while both sides have agreed on a limit to the session (RFC 4028). */
+  session: SessionTimer | undefined;
+  /** The body with which our side last described the session, and its Content-Type: what a refresh repeats. */
+  description: { readonly contentType: string; readonly body: Buffer } | undefined;
   /** RSeq and CSeq number of the last reliable provisional response received: what a PRACK acknowledges. */
   reliableReceived: { readonly rseq: number; readonly sequence: number } | undefined;
   /** The last RSeq of each branch of our INVITE, by its To tag: each is an early dialog of its own (RFC 3262 4). */
@@ -142,6 +150,7 @@ export class Dialog {
 
   terminate(): void {
     this.#state = 'terminated';
+    this.session?.stop();
   }
 
   /** UAC: what a response to the request that made the dialog says of the other side (12.1.2). */
@@ -160,6 +169,17 @@ export class Dialog {
   refreshTarget(message: SipMessage): void {
     const { contact } = message;
     if (contact !== undefined) this.remoteTarget = contact.uri;
+  }
+
+  /** Keeps the offer or answer of our side that a message bears, if it does; SDP may be one part of a body of several. */
+  describe(message: SipMessage): void {
+    if (!BEARS_OFFERS.has(message.method)) return;
+    const contentType = message.get('content-type') ?? '';
+    const { body } = message;
+    if (body.length > 0 && /^\s*(application\/sdp|multipart\/)/i.test(contentType)) {
+      // A copy: the octets may be a small part of what was read at once, which a long call must not keep.
+      this.description = { contentType, body: Buffer.from(body) };
+    }
   }
 
   /**

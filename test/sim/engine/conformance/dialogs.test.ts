@@ -93,6 +93,15 @@ describe('control protocol, sections 7 and 8: dialogs, ACK, CANCEL, PRACK', () =
     expect([transaction, again.transaction]).to.not.include(ack.transaction);
   });
 
+  it('UPDATE for a session of less than 90 s: 422 with Min-SE by the stack (RFC 4028 6)', async () => {
+    const { inDialog } = await answered();
+    peer.send(requestText(peer, { ...inDialog, method: 'UPDATE', cseq: 2, headers: ['Session-Expires: 89'] }));
+    expect((await peer.response(422)).get('min-se')).to.equal('90');
+    peer.send(requestText(peer, { ...inDialog, method: 'INFO', cseq: 3 }));
+    await app.request('INFO');
+    expect(app.inbox.items.filter((frame) => frame.verb === 'sip')).to.deep.equal([]);
+  });
+
   it('an application sends inside the dialog of an incoming call', async () => {
     const { dialog, message } = await answered();
     const { tokens } = await app.ask(
