@@ -220,7 +220,9 @@ class Hands implements StepContext {
   }
 
   records(filter: RecordFilter = {}, span: 'step' | 'all' = 'step'): MessageRecord[] {
-    return this.#trace.records.slice(span === 'all' ? 0 : this.#from).filter((record) => matches(filter, record));
+    return this.#trace.records
+      .slice(span === 'all' ? 0 : this.#from)
+      .filter((record) => !this.#trace.isRepeat(record) && matches(filter, record));
   }
 
   async expect(

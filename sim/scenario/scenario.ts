@@ -34,7 +34,7 @@ export interface Step {
 export interface StepContext {
   /** The actor of that instance name. */
   actor(name: string): ActorControl;
-  /** Records seen during this step, in order of arrival; `all` for the whole run. */
+  /** Records seen during this step, in order of arrival, without retransmissions; `all` for the whole run. */
   records(filter?: RecordFilter, span?: 'step' | 'all'): MessageRecord[];
   /** The first record that matches, from the start of this step (or of the run) on; fails the step, naming `what`, when none comes in time. */
   expect(

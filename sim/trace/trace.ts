@@ -27,6 +27,9 @@ type Waiter = { matches: (record: MessageRecord) => boolean; resolve: (record: M
 
 export class Trace {
   readonly #records: MessageRecord[] = [];
+  /** Where each SIP message was seen already, and the records that only tell of it again. */
+  readonly #seen = new Set<string>();
+  readonly #repeats = new WeakSet<MessageRecord>();
   /** The step during which each record was seen. */
   readonly #steps: string[] = [];
   readonly #waiters = new Set<Waiter>();
@@ -58,9 +61,23 @@ export class Trace {
     this.#offsets.set(actor, aheadMs);
   }
 
+  /** Whether the record is of a retransmission: the same octets at the same place as before (RFC 3261 17). */
+  isRepeat(record: MessageRecord): boolean {
+    return this.#repeats.has(record);
+  }
+
   add(record: MessageRecord): void {
     this.#records.push(record);
     this.#steps.push(this.#step);
+    if (record.protocol === 'sip') {
+      const octets = createHash('sha256').update(record.bytes).digest('base64');
+      const place = `${record.actor} ${record.direction} ${record.interface} ${octets}`;
+      if (this.#seen.has(place)) {
+        this.#repeats.add(record);
+        return;
+      }
+      this.#seen.add(place);
+    }
     for (const waiter of this.#waiters) {
       if (!waiter.matches(record)) continue;
       this.#waiters.delete(waiter);
@@ -68,9 +85,9 @@ export class Trace {
     }
   }
 
-  /** Resolves with the first record that matches, seen already (from record `since` on) or yet to come. The caller bounds the wait. */
+  /** Resolves with the first record that matches and is no repeat, seen already (from record `since` on) or yet to come. The caller bounds the wait. */
   next(matches: (record: MessageRecord) => boolean, signal: AbortSignal, since = 0): Promise<MessageRecord> {
-    const seen = this.#records.find((record, i) => i >= since && matches(record));
+    const seen = this.#records.find((record, i) => i >= since && !this.isRepeat(record) && matches(record));
     if (seen !== undefined) return Promise.resolve(seen);
     return new Promise((resolve, reject) => {
       const waiter: Waiter = { matches, resolve };

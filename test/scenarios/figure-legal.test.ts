@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { figure } from '../../scenarios/figure-7.x.2-1.ts';
 import { type OpenWorld, openWorld } from '../../sim/cli/world.ts';
 import { runScenario } from '../../sim/scenario/runner.ts';
-import { type Edit, only, seen } from './retold.ts';
+import { type Edit, only, seen, wrapped } from './retold.ts';
 
 /** RFC 3261 20, RFC 3841 10, RFC 6665 8.2.1. */
 const COMPACT: Readonly<Record<string, string>> = {
@@ -83,6 +83,21 @@ describe('the figure takes what is written otherwise and says the same', () => {
       ),
     ],
   ];
+  it('takes every SIP message on SIP-1 twice, as over UDP (RFC 3261 17)', async () => {
+    const twice = wrapped(world, (actor) => ({
+      onRecord: (listener) =>
+        actor.onRecord((record) => {
+          listener(record);
+          if (record.interface === 'SIP-1') listener({ ...record });
+        }),
+    }));
+    const { verdict, steps } = await runScenario(figure, twice);
+    expect({ verdict, failures: steps.flatMap(({ failure }) => failure ?? []) }).to.deep.equal({
+      verdict: 'pass',
+      failures: [],
+    });
+  });
+
   for (const [what, edit] of rows) {
     it(`takes ${what}`, async () => {
       let changed = 0;
