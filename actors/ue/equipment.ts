@@ -44,6 +44,7 @@ export class UserEquipment {
   #calls: Calls;
   #peers: Peers = {};
   #attachment: EpsAttachment | undefined;
+  #attaching: Promise<void> = Promise.resolve();
   #registering: Promise<void> = Promise.resolve();
 
   constructor(config: UeConfig, ctx: ActorContext, ports: () => UePorts) {
@@ -126,23 +127,34 @@ export class UserEquipment {
   };
 
   /** Step 0. @throws AttachError, UeError `UE_NO_PEER` */
-  async attach(deviations: readonly Deviation[] = []): Promise<void> {
+  attach(deviations: readonly Deviation[] = []): Promise<void> {
+    // One after the other: the first of two at once would be left with nobody who ends it.
+    const turn = this.#attaching.then(() => this.#attachNow(deviations));
+    this.#attaching = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #attachNow(deviations: readonly Deviation[]): Promise<void> {
     const network = this.#peers['access-network']?.lte;
     if (network === undefined) throw new UeError('UE_NO_PEER', 'the UE was not told of an access network');
     await this.#attachment?.close();
     const { clock, report } = this.#ctx;
-    this.#attachment = await attach({
+    let made: EpsAttachment | undefined;
+    made = await attach({
       usim: this.#usim,
       network,
       clock,
       report,
       changeRes: (res) => deviateOctets(deviations, 'res', res),
       onDetached: () => {
+        // The network has let go of an earlier one, as it does when the UE attaches anew.
+        if (this.#attachment !== made) return;
         // Without a bearer there is no way to the SIP core; the registration goes on until it expires.
         this.#attachment = undefined;
         this.#access.drop();
       },
     });
+    this.#attachment = made;
   }
 
   async detach(): Promise<void> {
@@ -278,8 +290,10 @@ export class UserEquipment {
     this.#ceks.close();
     this.#access.drop();
     await this.#access.close();
-    await this.#attachment?.close();
+    // Taken first: another attach may come while this one ends.
+    const attachment = this.#attachment;
     this.#attachment = undefined;
+    await attachment?.close();
   }
 
   /** Registrations one after the other: two at once would answer each other's challenge. */

@@ -29,7 +29,9 @@ export async function askHealth(folder: string, name: string, here = false): Pro
     });
     return { ok: response.ok, text: await response.text() };
   } catch (cause) {
-    return { ok: false, text: `${name} at ${actor.control} does not answer: ${(cause as Error).message}` };
+    // What fetch says is that it failed; why is in its cause.
+    const { message } = ((cause as Error).cause as Error | undefined) ?? (cause as Error);
+    return { ok: false, text: `${name} at ${actor.control} does not answer: ${message}` };
   } finally {
     await dispatcher.destroy();
   }
