@@ -6,24 +6,21 @@ import { recordingFetch } from '../../sim/trace/http.ts';
 import { closeHttps, listenHttps } from '../messages/https-server.ts';
 import { buildCekPush, type CekNews, parseCekAck } from '../messages/kms/cek.ts';
 import { type HttpsClient, httpsClient } from '../messages/kms/https.ts';
-import type { KmsCertificate } from '../messages/kms/key-material.ts';
 import { KMS_MEDIA_TYPE, KMS_PATHS } from '../messages/kms/namespaces.ts';
 import { cekFingerprint } from '../security/fingerprint.ts';
-import { createArithmetic } from '../security/ibc/backend.ts';
-import { eccsiPublicKey, generateEccsiMaster } from '../security/ibc/eccsi.ts';
 import type { SakkeEngine } from '../security/ibc/engine.ts';
 import { IbcPool } from '../security/ibc/pool.ts';
-import { generateSakkeMaster, sakkePublicKey } from '../security/ibc/sakke.ts';
 import { Audit } from './audit.ts';
 import type { CheckToken } from './authorize.ts';
 import { CekService } from './cek-service.ts';
 import { Composer } from './compose.ts';
-import { KMS_AUDIENCE, KMS_SCOPE, type KmsConfig, USER_KEY_PERIOD } from './config.ts';
+import { KMS_AUDIENCE, KMS_SCOPE, type KmsConfig } from './config.ts';
 import { EventStreams } from './event-streams.ts';
 import { createHttpApp } from './http.ts';
-import { drawSecrets, IdentityKeys } from './identity-keys.ts';
+import { identityOf } from './identity.ts';
+import { IdentityKeys } from './identity-keys.ts';
 import { openLibsqlStore } from './libsql-store.ts';
-import { type KmsSecrets, loadOrCreateSecrets, parseSecrets, zeroSecrets } from './master-secrets.ts';
+import { type KmsSecrets, zeroSecrets } from './master-secrets.ts';
 import { Metrics } from './metrics.ts';
 import { changePolicy, DEFAULT_POLICY, type KmsPolicy, type PolicyChange } from './policy.ts';
 import { Pusher } from './pusher.ts';
@@ -117,7 +114,7 @@ class Kms implements Actor {
     const { clock, log, tls, host, stateFolder, report } = this.#context;
     const inState = (name: string): string | undefined =>
       stateFolder === undefined ? undefined : join(stateFolder, name);
-    const { secrets, certificate } = await this.#identity(inState('master-secrets.json'));
+    const { secrets, certificate } = await identityOf(this.#config, inState('master-secrets.json'));
     const open = await this.#open(secrets, inState);
     const { store, audit, engine, https } = open;
     const keys = new IdentityKeys({ engine, secrets, certificate, store, clock });
@@ -280,33 +277,6 @@ class Kms implements Actor {
       ...(this.#mcpttServer === undefined ? ['mcptt-as'] : []),
     ];
     return { ok: this.#running !== undefined && waitingFor.length === 0, waitingFor };
-  }
-
-  /** Master secrets from configuration, from their file, or new; and the public keys that belong to them. */
-  async #identity(file: string | undefined): Promise<{ secrets: KmsSecrets; certificate: KmsCertificate }> {
-    const arithmetic = createArithmetic();
-    try {
-      const draw = (): KmsSecrets =>
-        drawSecrets({ zT: () => generateSakkeMaster(arithmetic).zT, ksak: () => generateEccsiMaster().ksak });
-      const given = this.#config.masterSecrets;
-      const secrets =
-        given !== undefined
-          ? parseSecrets(given, 'the configuration')
-          : file === undefined
-            ? draw()
-            : await loadOrCreateSecrets(file, draw);
-      const certificate: KmsCertificate = {
-        role: 'Root',
-        kmsUri: this.#config.kmsUri,
-        userKeyPeriod: this.#config.userKeyPeriod ?? USER_KEY_PERIOD,
-        userKeyOffset: this.#config.userKeyOffset ?? 0,
-        pubEncKey: sakkePublicKey(arithmetic, secrets.zT),
-        pubAuthKey: eccsiPublicKey(secrets.ksak),
-      };
-      return { secrets, certificate };
-    } finally {
-      arithmetic.dispose();
-    }
   }
 
   async #push(https: HttpsClient, news: readonly CekNews[]): Promise<readonly string[]> {
