@@ -20,12 +20,16 @@ interface Ended {
 }
 
 /** Starts the command line; what it prints is gathered, and `ended` resolves when it is over. */
-function start(...args: string[]): {
-  child: ChildProcess;
-  ended: Promise<Ended>;
-  said: (what: RegExp) => Promise<void>;
-} {
-  const child = spawn(process.execPath, [...CLI, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+const start = (...args: string[]): Started => startWith([], ...args);
+
+interface Started {
+  readonly child: ChildProcess;
+  readonly ended: Promise<Ended>;
+  readonly said: (what: RegExp) => Promise<void>;
+}
+
+function startWith(nodeOptions: readonly string[], ...args: string[]): Started {
+  const child = spawn(process.execPath, [...nodeOptions, ...CLI, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   let out = '';
   const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, out }));
   for (const stream of [child.stdout, child.stderr]) {
@@ -144,6 +148,18 @@ describe('actors on their own', function () {
     expect(lines.every((line) => line.actor === 'idm')).to.equal(true);
     expect(lines.at(-1)?.msg).to.equal('stopped');
     expect(code).to.equal(0);
+  });
+
+  it('an actor process that crashes says so in a JSON line and ends with 3', async () => {
+    const bug = 'data:text/javascript,process.on("SIGUSR2",()=>{throw new Error("a bug")})';
+    const { child, ended, said } = startWith(['--import', bug], 'actor', 'idm', '--folder', folder);
+    await said(/"msg":"ready"/);
+    child.kill('SIGUSR2');
+    const { code, out } = await ended;
+    const last = JSON.parse(out.trim().split('\n').at(-1)!) as Record<string, string>;
+    expect(last).to.include({ actor: 'idm', msg: 'crashed', reason: 'a bug' });
+    expect(last.stack).to.match(/^Error: a bug\n {4}at /);
+    expect(code).to.equal(3);
   });
 
   it('an actor process whose peer is missing says so and ends with 3', async () => {
