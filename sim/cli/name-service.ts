@@ -4,6 +4,7 @@
  * and keeps one of few threads meanwhile, so that a single silent server would hold up every connection of an actor.
  */
 import dns, { type LookupAddress, type LookupAllOptions, type LookupOneOptions, type LookupOptions } from 'node:dns';
+import { readFileSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { isIP } from 'node:net';
 import { callbackify } from 'node:util';
@@ -36,6 +37,18 @@ export async function quickestAddress(host: string, servers: readonly string[] =
   }
 }
 
+/** Whether the hosts file, which goes before every name server, has the name. */
+export function isInHostsFile(host: string, file = '/etc/hosts'): boolean {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch {
+    return false;
+  }
+  const name = host.toLowerCase();
+  return text.split('\n').some((line) => line.replace(/#.*/, '').toLowerCase().split(/\s+/).slice(1).includes(name));
+}
+
 type Done = (error: NodeJS.ErrnoException | null, address: string | LookupAddress[], family?: number) => void;
 
 /**
@@ -50,7 +63,13 @@ export function askEveryNameServer(): () => void {
   const system = promises.lookup;
   const look = async (host: string, options: LookupOptions): Promise<LookupAddress[]> => {
     const bySystem = (): Promise<LookupAddress[]> => system(host, { ...options, all: true });
-    if (isIP(host) !== 0 || host === 'localhost' || options.family === 6 || options.family === 'IPv6')
+    if (
+      isIP(host) !== 0 ||
+      host === 'localhost' ||
+      isInHostsFile(host) ||
+      options.family === 6 ||
+      options.family === 'IPv6'
+    )
       return bySystem();
     try {
       return [{ address: await quickestAddress(host), family: 4 }];

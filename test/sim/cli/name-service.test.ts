@@ -2,9 +2,12 @@ import { createSocket, type Socket } from 'node:dgram';
 import dns from 'node:dns';
 import { lookup as promised } from 'node:dns/promises';
 import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
-import { askEveryNameServer, quickestAddress } from '../../../sim/cli/name-service.ts';
+import { askEveryNameServer, isInHostsFile, quickestAddress } from '../../../sim/cli/name-service.ts';
 
 /** A name server on a port of its own. `answer` gives the address that it says a name has, NXDOMAIN, or silence. */
 class NameServer {
@@ -69,6 +72,16 @@ describe('host names where one of several name servers is silent', () => {
       'ETIMEOUT',
       'ENOTFOUND',
     ]);
+  });
+
+  it('leaves names of the hosts file to the system', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'hosts-'));
+    const file = join(folder, 'hosts');
+    await writeFile(file, '127.0.0.1 localhost\n# 10.0.0.9 idm\n10.0.0.7\tKMS.example  kms # the KMS\n');
+    const names = ['localhost', 'kms', 'kms.example', 'idm', '10.0.0.7', 'the', 'mcptt-as'];
+    expect(names.filter((name) => isInHostsFile(name, file))).to.deep.equal(['localhost', 'kms', 'kms.example']);
+    expect(isInHostsFile('kms', join(folder, 'none'))).to.equal(false);
+    await rm(folder, { recursive: true });
   });
 
   describe('of a whole process', () => {
