@@ -1,5 +1,6 @@
 /** One line that says what a message is, and the headers that tell messages apart. Knows SIP, HTTP and NAS framing, no MCPTT. */
 import { STATUS_CODES } from 'node:http';
+import { canonicalName } from '../engine/message/names.ts';
 import type { ReportedMessage } from './record.ts';
 
 /** EPS mobility management message types, TS 24.301 table 9.8.1. */
@@ -38,32 +39,21 @@ export function headText(bytes: Uint8Array): string {
   return buffer.toString('utf8', 0, end < 0 ? buffer.length : end);
 }
 
-/** RFC 3261 7.3.3 and 20, RFC 3841 10, RFC 4028 4, RFC 6665 8.2.1; HTTP has no header of such a name. */
-const COMPACT_NAMES: Readonly<Record<string, string>> = {
-  'accept-contact': 'a',
-  'call-id': 'i',
-  contact: 'm',
-  'content-encoding': 'e',
-  'content-length': 'l',
-  'content-type': 'c',
-  event: 'o',
-  from: 'f',
-  'session-expires': 'x',
-  subject: 's',
-  supported: 'k',
-  to: 't',
-  via: 'v',
-};
-
 /** Value of the first header of that name, or of its compact form, unfolded; undefined when absent. */
 export const headerOf = (bytes: Uint8Array, name: string): string | undefined => headersOf(bytes, name)[0];
 
-/** Every value of that header, one entry per header line. */
+/** Every value of that header, or of its compact form, one entry per header line, unfolded. */
 export function headersOf(bytes: Uint8Array, name: string): string[] {
-  const compact = COMPACT_NAMES[name.toLowerCase()];
-  const names = compact === undefined ? name : `${name}|${compact}`;
-  const pattern = new RegExp(`^(?:${names})[ \\t]*:[ \\t]*(.*(?:\\r\\n[ \\t].*)*)$`, 'gim');
-  return [...headText(bytes).matchAll(pattern)].map((m) => m[1]!.replace(/\r\n[ \t]+/g, ' ').trim());
+  const wanted = canonicalName(name);
+  return headText(bytes)
+    .replace(/\r\n[ \t]+/g, ' ')
+    .split('\r\n')
+    .flatMap((line) => {
+      const colon = line.indexOf(':');
+      return colon > 0 && canonicalName(line.slice(0, colon).trimEnd()) === wanted
+        ? [line.slice(colon + 1).trim()]
+        : [];
+    });
 }
 
 /** What follows the blank line. */
