@@ -5,12 +5,13 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { Log } from '../../sim/control/actor.ts';
-import type { Clock, TimerHandle } from '../../sim/engine/clock.ts';
+import type { Clock } from '../../sim/engine/clock.ts';
 import type { CekEndReason } from '../messages/kms/cek.ts';
 import { type IssuedCekState, nextIssuedState } from '../security/cek/issued-state.ts';
 import { randomKeyId } from '../security/cek/key-id.ts';
 import { CEK_OCTETS } from '../security/cek/key-store.ts';
 import type { Audit } from './audit.ts';
+import { DueTimer } from './due-timer.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import type { KmsPolicy } from './policy.ts';
 import { KmsRefusal } from './refusal.ts';
@@ -49,22 +50,24 @@ const SERVING: readonly IssuedCekState[] = ['pending-ack', 'active'];
 const KEY_ID_ATTEMPTS = 64;
 /** Events about a CEK are kept this long after its end, for clients that were away. */
 const EVENTS_KEPT = 3_600_000;
-/** When the store could not be read or written, lifetimes are looked after again so much later. */
-const SWEEP_AGAIN = 10_000;
 
 export class CekService {
   readonly #parts: CekServiceParts;
   readonly #random: (octets: number) => Uint8Array;
   readonly #locks = new KeyedLock();
   readonly #settling = new Map<string, Set<() => void>>();
-  #timer: TimerHandle | undefined;
-  #dueAt = Number.POSITIVE_INFINITY;
-  #working: Promise<void> = Promise.resolve();
+  readonly #due: DueTimer;
   #stopped = false;
 
   constructor(parts: CekServiceParts) {
     this.#parts = parts;
     this.#random = parts.random ?? randomBytes;
+    this.#due = new DueTimer({
+      clock: parts.clock,
+      log: parts.log,
+      work: () => this.#sweep(),
+      failure: 'the lifetimes of CEKs could not be looked after',
+    });
   }
 
   /** Takes up where an earlier run left off: what fell due meanwhile happens now. */
@@ -74,14 +77,13 @@ export class CekService {
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    this.#timer?.cancel();
     for (const waiting of this.#settling.values()) for (const done of [...waiting]) done();
-    await this.#working;
+    await this.#due.stop();
   }
 
   /** Lifetimes or ages have changed with the policy. */
   policyChanged(): void {
-    this.#dueBy(this.#parts.clock.now());
+    this.#due.by(this.#parts.clock.now());
   }
 
   /**
@@ -249,7 +251,7 @@ export class CekService {
         // Another replica was faster: its CEK is the answer.
         if (outcome === 'slot-taken') return (await this.#serving(slot)) ?? record;
         this.#audit('cek-issued', record, by === undefined ? {} : { by });
-        this.#dueBy(record.notAfter);
+        this.#due.by(record.notAfter);
         this.#parts.onPush();
         return record;
       }
@@ -266,7 +268,7 @@ export class CekService {
     for (const old of await this.#parts.store.ceks({ userUri, clientId, sipSession, states: ['active'] })) {
       const notAfter = Math.min(old.notAfter, clock.now() + policy().cek.overlap);
       changes.push({ ...transition(old, 'superseded'), notAfter });
-      this.#dueBy(notAfter);
+      this.#due.by(notAfter);
     }
     changes.push(transition(record, 'acknowledged'));
     const events = [{ keyId, userUri, clientId, what: 'cek' as const }];
@@ -275,7 +277,7 @@ export class CekService {
       this.#audit(change.to === 'active' ? 'cek-active' : 'cek-superseded', { ...record, keyId: change.keyId });
     }
     this.#settle(keyId);
-    this.#dueBy(record.notBefore + policy().cek.rotateAfter);
+    this.#due.by(record.notBefore + policy().cek.rotateAfter);
   }
 
   async #end(record: CekRecord, reason: CekEndReason, how: { pushed: boolean; by?: string }): Promise<boolean> {
@@ -353,21 +355,6 @@ export class CekService {
     for (const done of [...(this.#settling.get(keyId) ?? [])]) done();
   }
 
-  #dueBy(time: number): void {
-    if (time >= this.#dueAt || this.#stopped) return;
-    this.#dueAt = time;
-    this.#timer?.cancel();
-    this.#timer = this.#parts.clock.setTimer(Math.max(0, time - this.#parts.clock.now()), () => {
-      this.#dueAt = Number.POSITIVE_INFINITY;
-      this.#working = this.#working
-        .then(() => this.#sweep())
-        .catch((error: unknown) => {
-          this.#parts.log.error({ error }, 'the lifetimes of CEKs could not be looked after');
-          this.#dueBy(this.#parts.clock.now() + SWEEP_AGAIN);
-        });
-    });
-  }
-
   /** Lifetimes and overlaps that are over, CEKs that have served long enough; then the timer for the next of these. */
   async #sweep(): Promise<void> {
     if (this.#stopped) return;
@@ -385,9 +372,9 @@ export class CekService {
     }
     await store.prune({ time: now - EVENTS_KEPT });
     const due = await store.nextDue();
-    if (due.notAfter !== undefined) this.#dueBy(due.notAfter);
+    if (due.notAfter !== undefined) this.#due.by(due.notAfter);
     if (due.activeSince !== undefined && policy().protectionRequired)
-      this.#dueBy(due.activeSince + policy().cek.rotateAfter);
+      this.#due.by(due.activeSince + policy().cek.rotateAfter);
   }
 
   #audit(event: Parameters<Audit['write']>[0], record: CekRecord, more: Record<string, string> = {}): void {
