@@ -436,6 +436,7 @@ describe('pCR 7.x.3: the life of a CEK between KMS, MCPTT client and MCPTT serve
             )
             .then(() => undefined),
         );
+        // The rate, fifty messages a second (LIFE-2); nothing is waited for here.
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
       await Promise.all(inFlight);
