@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { OID, unwrap } from '../actors/security/smime/asn1.ts';
 import type { JsonObject } from '../sim/control/actor.ts';
 import type { Scenario, Step, StepContext } from '../sim/scenario/scenario.ts';
-import { expectSmimeType } from './checks/cms.ts';
+import { expectSmimeType, INTEGRITY_OF_DIRECT } from './checks/cms.ts';
 import { bindings, client, mcpttId, sharedKey } from './checks/keys.ts';
 import { reading } from './checks/reading.ts';
 import { refused, refusedBySip } from './checks/refusal.ts';
@@ -82,6 +82,7 @@ const worksEndToEnd = (profile: ProfileName): Step => ({
       await refusedBySip(t, `${profile}, not signed`, unsigned, 403);
     }
     expect(await bindings(t), 'bindings').to.deep.equal(before);
+    if (profile === 'direct') t.show('Its integrity', INTEGRITY_OF_DIRECT);
     t.show(`Profile ${profile}`, `${sealed.length} bodies, smime-type ${smimeType}${signed ? ', signed' : ''}`);
   },
 });

@@ -25,6 +25,9 @@ export async function profileInUse(t: StepContext): Promise<Profile> {
   return (await t.actor('mcptt-as').read<{ profile: Profile }>('policy')).profile;
 }
 
+/** What a report says of the profile `direct`, whose AES-256-CBC has no tag (docs/requirements.md, choice 1). */
+export const INTEGRITY_OF_DIRECT = 'rests on the ECCSI signature alone: EncryptedData has no tag';
+
 /** What no two bodies may have in common, in hex: the nonce (the IV of `direct`), and the wrapped content key where there is one (the wrap is deterministic). */
 export interface Fresh {
   readonly wrappedKey?: string;

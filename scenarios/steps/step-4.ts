@@ -5,7 +5,7 @@ import type { MessageRecord } from '../../sim/trace/record.ts';
 import { attempt } from '../checks/attempt.ts';
 import { cekElements } from '../checks/cek-element.ts';
 import { expectCipherKeysKept } from '../checks/cipher-keys.ts';
-import { expectProtected, profileInUse } from '../checks/cms.ts';
+import { expectProtected, INTEGRITY_OF_DIRECT, profileInUse } from '../checks/cms.ts';
 import { bindings, type ClientReading, mcpttId } from '../checks/keys.ts';
 import { expectSecretFromSip } from '../checks/secrecy.ts';
 import { body, header, headers, optionalHeader, startLine, uri, uris } from '../checks/sip.ts';
@@ -59,6 +59,7 @@ export const step4 = (user = 'alice', ue = 'ue'): Step => ({
     expect(header(sent, 'Route'), 'Route follows the Service-Route').to.match(/<sip:/);
     expect(uri(header(sent, 'From')), 'From is the IMPU').to.equal(impu);
     const form = await profileInUse(t);
+    if (form === 'direct') t.show('Integrity of the bodies', INTEGRITY_OF_DIRECT);
     const request = expectProtected(sent, keyId, form);
 
     t.hold('sip-core', 'TS 24.229 5.4.3.2');

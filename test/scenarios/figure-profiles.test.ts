@@ -6,6 +6,7 @@ import { expect } from 'chai';
 import { OID, unwrap } from '../../actors/security/smime/asn1.ts';
 import { PROFILES, type Profile } from '../../actors/security/smime/profiles.ts';
 import { packagedFixtures } from '../../fixtures/load.ts';
+import { INTEGRITY_OF_DIRECT } from '../../scenarios/checks/cms.ts';
 import { cmsOf } from '../../scenarios/checks/sealed.ts';
 import { figure } from '../../scenarios/figure-7.x.2-1.ts';
 import { openWorld } from '../../sim/cli/world.ts';
@@ -34,6 +35,8 @@ describe('Figure 7.x.2-1 under the profile that policy.yaml names', () => {
             verdict: 'pass',
             failures: [],
           });
+          const told = steps.flatMap(({ shown }) => shown).some(({ value }) => value === INTEGRITY_OF_DIRECT);
+          expect(told, 'said that integrity rests on the signature alone').to.equal(profile === 'direct');
           const bodies = arrows.flatMap(({ sent, received }) => cmsOf((sent ?? received)!) ?? []);
           expect(bodies.length, 'protected bodies, on two interfaces each').to.equal(4);
           for (const body of bodies) expect(unwrap(body).contentType).to.equal(CONTENT_TYPE[profile]);
