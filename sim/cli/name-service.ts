@@ -53,7 +53,7 @@ type Done = (error: NodeJS.ErrnoException | null, address: string | LookupAddres
 
 /**
  * Makes every connection of this process look names up by {@link quickestAddress}, and by the system only what that does not know
- * (a hosts file, a search domain, IPv6). For a process that is one actor, or the runner, among other machines: the change is the
+ * (a hosts file, a search domain, IPv6), unless a server is silent. For a process that is one actor, or the runner, among other machines: the change is the
  * whole process's, because the libraries that connect take no look-up function.
  *
  * @returns what takes the change back
@@ -73,7 +73,12 @@ export function askEveryNameServer(): () => void {
       return bySystem();
     try {
       return [{ address: await quickestAddress(host), family: 4 }];
-    } catch {
+    } catch (cause) {
+      // The system would wait for the silent one, in a thread that holds up even the end of the process.
+      if ((cause as AggregateError).errors.some(({ code }: NodeJS.ErrnoException) => code === 'ETIMEOUT'))
+        throw Object.assign(new Error(`no name server knows ${host}, and one of them is silent`), {
+          code: 'EAI_AGAIN',
+        });
       return bySystem();
     }
   };

@@ -119,6 +119,15 @@ describe('host names where one of several name servers is silent', () => {
       expect(servers[0]!.asked).to.deep.equal(['no-such-host.invalid']);
     });
 
+    it('does not have the system wait for a server that is silent', async () => {
+      dns.setServers([await serve(() => 'silence'), await serve(() => 'NXDOMAIN')]);
+      const failure = await promised('no-such-host.invalid').catch((cause: NodeJS.ErrnoException) => cause);
+      expect(failure).to.include({ code: 'EAI_AGAIN' });
+      expect((failure as Error).message).to.equal(
+        'no name server knows no-such-host.invalid, and one of them is silent',
+      );
+    });
+
     it('can be taken back', async () => {
       takeBack();
       dns.setServers([await serve(() => '127.0.0.1')]);
