@@ -75,7 +75,7 @@ export function askEveryNameServer(): () => void {
       return [{ address: await quickestAddress(host), family: 4 }];
     } catch (cause) {
       // The system would wait for the silent one, in a thread that holds up even the end of the process.
-      if ((cause as AggregateError).errors.some(({ code }: NodeJS.ErrnoException) => code === 'ETIMEOUT'))
+      if ((cause as Partial<AggregateError>).errors?.some(({ code }: NodeJS.ErrnoException) => code === 'ETIMEOUT'))
         throw Object.assign(new Error(`no name server knows ${host}, and one of them is silent`), {
           code: 'EAI_AGAIN',
         });
