@@ -1,8 +1,9 @@
-import { connect as connectTcp, isIP } from 'node:net';
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { WebSocket } from 'ws';
 import { plainAddress } from './addresses.ts';
 import type { Connection, ConnectionSetup } from './connection.ts';
+import { NamedConnection } from './named.ts';
 import { StreamConnection } from './stream.ts';
 import { SUBPROTOCOL, WebSocketConnection } from './websocket.ts';
 
@@ -14,16 +15,19 @@ export interface Trust {
   readonly verify: boolean;
 }
 
-/**
- * Starts a connection to a numeric address. `name` is the host as the application gave it: what the peer's certificate
- * must carry (RFC 5922 7.1).
- */
-export function connect(
-  setup: ConnectionSetup,
-  to: { readonly address: string; readonly port: number; readonly name: string },
-  trust: Trust,
-): Connection {
-  const { address: host, port } = to;
+/** Where an outgoing connection leads. */
+export interface Destination {
+  readonly address: string;
+  readonly port: number;
+  /** The host as the application gave it: what the peer's certificate must carry (RFC 5922 7.1). */
+  readonly name: string;
+  /** The numeric address of the name as of now. */
+  readonly whereNow: () => string | undefined;
+}
+
+/** Starts a connection. */
+export function connect(setup: ConnectionSetup, to: Destination, trust: Trust): Connection {
+  const { address: host, port, whereNow } = to;
   const name = plainAddress(to.name);
   const secure: ConnectionOptions = {
     minVersion: 'TLSv1.2',
@@ -32,8 +36,6 @@ export function connect(
     ...(isIP(name) === 0 ? { servername: name } : {}),
   };
   switch (setup.protocol) {
-    case 'tls':
-      return new StreamConnection(setup, connectTls({ ...secure, host, port }), 'secureConnect');
     case 'ws':
     case 'wss': {
       const connection = new WebSocketConnection(setup);
@@ -46,7 +48,13 @@ export function connect(
       connection.attach(new WebSocket(url, SUBPROTOCOL, options));
       return connection;
     }
-    default:
-      return new StreamConnection(setup, connectTcp({ host, port }), 'connect');
+    default: {
+      const ready = setup.protocol === 'tls' ? 'secureConnect' : 'connect';
+      const dial = (address: string): Socket =>
+        setup.protocol === 'tls' ? connectTls({ ...secure, host: address, port }) : connectTcp({ host: address, port });
+      return isIP(name) === 0
+        ? new NamedConnection(setup, host, { dial, ready, whereNow })
+        : new StreamConnection(setup, dial(host), ready);
+    }
   }
 }

@@ -9,6 +9,8 @@ export interface ConnectionEvents {
   readonly onOpen: (connection: Connection) => void;
   /** One message; `broken`: nothing more will come, since the stream cannot be cut any further. */
   readonly onFrame: (octets: Buffer, broken: boolean, connection: Connection) => void;
+  /** While it was being established, its address changed; `from` is the one before. */
+  readonly onMoved: (connection: Connection, from: string) => void;
   /** Called once. */
   readonly onClosed: (connection: Connection) => void;
 }

@@ -58,6 +58,11 @@ export class TransportLayer {
         const mode = connection.protocol === 'tcp' || connection.protocol === 'tls' ? 'stream' : 'datagram';
         this.#receive(octets, mode, connection, broken, connection);
       },
+      onMoved: (connection, from) => {
+        const key = peerKey(connection.protocol, from, connection.remotePort);
+        if (this.#byPeer.get(key) === connection) this.#byPeer.delete(key);
+        this.#remember(connection, connection.remotePort);
+      },
       onClosed: (connection) => this.#forget(connection),
     };
   }
@@ -207,7 +212,8 @@ export class TransportLayer {
     }
     const setup = { ...this.#setup(to.protocol), outgoingTo: { address, port: to.port } };
     const trust = { ca: this.#options.ca, verify: this.#options.verifyPeers ?? true };
-    const connection = connect(setup, { address, port: to.port, name: to.host }, trust);
+    const whereNow = (): string | undefined => this.resolve(to.host);
+    const connection = connect(setup, { address, port: to.port, name: to.host, whereNow }, trust);
     this.#connections.set(connection.id, connection);
     this.#remember(connection, to.port);
     return connection;

@@ -5,30 +5,48 @@ import { Connection, type ConnectionSetup } from './connection.ts';
 
 const PONG = Buffer.from('\r\n');
 
+/** The event of a socket after which it is established; undefined if it is so already. */
+type Ready = 'connect' | 'secureConnect' | 'secure' | undefined;
+
 /** A TCP or TLS connection. */
 export class StreamConnection extends Connection {
-  readonly #socket: Socket;
+  #socket: Socket;
 
-  /** `ready` is the socket's event after which it is established; undefined if it is so already. */
-  constructor(setup: ConnectionSetup, socket: Socket, ready: 'connect' | 'secureConnect' | 'secure' | undefined) {
+  constructor(setup: ConnectionSetup, socket: Socket, ready: Ready) {
     super(setup);
     this.#socket = socket;
+    this.#attach(socket, ready);
+  }
+
+  /** During the handshake: goes on with another socket in place of the first. */
+  protected replace(socket: Socket, ready: Ready): void {
+    const before = this.#socket;
+    this.#socket = socket;
+    before.destroy();
+    this.#attach(socket, ready);
+  }
+
+  #attach(socket: Socket, ready: Ready): void {
     const framer = new StreamFramer(
-      setup.limits,
-      (frame, broken) => this.state === 'open' && setup.events.onFrame(frame, broken, this),
+      this.limits,
+      (frame, broken) => this.state === 'open' && this.events.onFrame(frame, broken, this),
       // RFC 5626 4.4.1: the answer to a double CRLF is a single one.
       () => this.state === 'open' && this.send(PONG),
     );
+    // A socket that has been replaced has nothing more to say.
+    const present = (then: () => void): void => {
+      if (socket === this.#socket) then();
+    };
     socket.setNoDelay(true);
     socket.on('data', (chunk: Buffer) => {
       framer.push(chunk);
       this.heard(framer.unfinished);
     });
-    socket.on('error', (error) => this.ended(error));
-    socket.on('close', () => this.ended());
-    socket.on('end', () => this.finish());
+    socket.on('error', (error) => present(() => this.ended(error)));
+    socket.on('close', () => present(() => this.ended()));
+    socket.on('end', () => present(() => this.finish()));
     if (ready === undefined) this.#established();
-    else socket.once(ready, () => this.#established());
+    else socket.once(ready, () => present(() => this.#established()));
   }
 
   #established(): void {
