@@ -8,7 +8,7 @@ import { quickestAddress } from './name-service.ts';
 import { numeric } from './topology.ts';
 
 /** How old an address may be, milliseconds. */
-const REFRESH_MS = 500;
+const REFRESH_MS = 250;
 
 export class HostTable {
   /** Name in lower case → numeric address; changes as the DNS does. A name that is not known now keeps its last address. */

@@ -9,16 +9,31 @@ import { syncBuiltinESMExports } from 'node:module';
 import { isIP } from 'node:net';
 import { callbackify } from 'node:util';
 
-/** Longest that a name server is waited for, milliseconds. */
-const ANSWER_MS = 500;
+/** How long a name server is waited for, milliseconds (c-ares may stretch it to twice that). */
+const ANSWER_MS = 300;
+/** How often all are asked when not one of them says anything: podman's stops for a moment whenever a container starts. */
+const ROUNDS = 6;
 
 /**
  * @param host a name without search domain
  * @param servers `address` or `address:port` each; by default those of this machine
  * @returns the IPv4 address that the quickest server with an answer gives
- * @throws AggregateError when no server gives one within half a second
+ * @throws AggregateError when no server gives one: in under a second, or in a few when not one says anything at all
  */
 export async function quickestAddress(host: string, servers: readonly string[] = dns.getServers()): Promise<string> {
+  for (let round = 1; ; round++) {
+    try {
+      return await askedOnce(host, servers);
+    } catch (cause) {
+      const codes = ((cause as Partial<AggregateError>).errors ?? []).map(({ code }: NodeJS.ErrnoException) => code);
+      const unanswered =
+        codes.includes('ETIMEOUT') && !codes.some((code) => code === 'ENOTFOUND' || code === 'ENODATA');
+      if (!unanswered || round === ROUNDS) throw cause;
+    }
+  }
+}
+
+async function askedOnce(host: string, servers: readonly string[]): Promise<string> {
   const resolvers = servers.map((server) => {
     const resolver = new dns.promises.Resolver({ timeout: ANSWER_MS, tries: 1 });
     resolver.setServers([server]);

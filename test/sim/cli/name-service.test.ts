@@ -74,6 +74,19 @@ describe('host names where one of several name servers is silent', () => {
     ]);
   });
 
+  it('asks again where none says anything, as while all of them start anew', async () => {
+    let left = 2;
+    const all = [await serve(() => 'silence'), await serve(() => (left-- > 0 ? 'silence' : '127.0.0.7'))];
+    expect(await quickestAddress('kms', all)).to.equal('127.0.0.7');
+    expect(servers.map(({ asked }) => asked.length)).to.deep.equal([3, 3]);
+  });
+
+  it('gives up on servers that say nothing', async () => {
+    const failure = await quickestAddress('kms', [await serve(() => 'silence')]).catch((cause: unknown) => cause);
+    expect((failure as AggregateError).errors.map(({ code }: { code: string }) => code)).to.deep.equal(['ETIMEOUT']);
+    expect(servers[0]!.asked).to.have.lengthOf(6);
+  });
+
   it('leaves names of the hosts file to the system', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'hosts-'));
     const file = join(folder, 'hosts');
