@@ -1,10 +1,11 @@
 /**
- * Sessions and bindings in files, so that a server that was killed goes on with them: each change rewrites its file whole
+ * Sessions, bindings and what the KMS has yet to be told in files, so that a server that was killed goes on with them: each change rewrites its file whole
  * and renames it into place, so that a crash leaves the old one or the new one. For one server at a time.
  */
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { memoryBindingStore } from './bindings.ts';
+import { memoryNoticeStore } from './notices.ts';
 import type { ServerStores } from './server.ts';
 import { memorySessionStore } from './sessions.ts';
 
@@ -13,6 +14,7 @@ export function fileStores(folder: string): ServerStores {
   return {
     sessions: inFile(memorySessionStore(), join(folder, 'sip-sessions.json')),
     bindings: inFile(memoryBindingStore(), join(folder, 'bindings.json')),
+    notices: inFile(memoryNoticeStore(), join(folder, 'notices.json')),
   };
 }
 

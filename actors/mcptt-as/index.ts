@@ -20,6 +20,7 @@ import type { McpttAsConfig, McpttPolicy } from './config.ts';
 import { McpttAsError } from './errors.ts';
 import { fileStores } from './file-stores.ts';
 import { ServerKmsClient } from './kms-client.ts';
+import type { EndedAtServer } from './notices.ts';
 import type { ServiceToken } from './publish.ts';
 import { createPushReceiver, PUSH_BREAKS, type PushBreak } from './push-receiver.ts';
 import { McpttServer, type ServerStores } from './server.ts';
@@ -108,8 +109,7 @@ class McpttAs implements Actor {
         return this.#verifyToken(token);
       },
       // A kept timer may fall due before the KMS is known again: that is a rejection like any other, and is tried again.
-      tellKms: async (ended: { sipSession: string; userUri?: string; reason: string }) =>
-        this.#kmsClient().ended(ended),
+      tellKms: async (ended: EndedAtServer) => this.#kmsClient().ended(ended),
       protection: () => this.#protection,
     };
     const kept = ctx.stateFolder === undefined ? undefined : fileStores(ctx.stateFolder);
@@ -203,8 +203,9 @@ class McpttAs implements Actor {
     }
   }
 
-  /** LIFE-4: asks the KMS for the CEKs of the sessions that the server knows. */
+  /** LIFE-4: asks the KMS for the CEKs of the sessions that the server knows, without those that it knows to have ended. */
   async #resume(): Promise<JsonObject> {
+    await this.#server.tellKept();
     const sessions = (await this.#server.stores.sessions.all()).map(({ sipSession }) => sipSession);
     return { sessions: sessions.length, keyIds: sessions.length === 0 ? [] : await this.#kmsClient().resume(sessions) };
   }

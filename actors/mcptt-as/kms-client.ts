@@ -12,6 +12,7 @@ import type { SakkeEngine } from '../security/ibc/engine.ts';
 import { KmsClientError } from '../security/kms-client/errors.ts';
 import { KmsExchange } from '../security/kms-client/exchange.ts';
 import { IdentityMaterial } from '../security/kms-client/material.ts';
+import type { EndedAtServer } from './notices.ts';
 
 export interface ServerKmsClientOptions {
   /** The KMS's `https` endpoint. */
@@ -106,11 +107,13 @@ export class ServerKmsClient {
     return answer;
   }
 
-  /** Tells the KMS that the CEKs of a SIP session, or of one of its users, have ended here. */
-  async ended(ended: { sipSession: string; userUri?: string; reason: string }): Promise<void> {
-    const { sipSession, userUri, reason } = ended;
-    const cekEnd = { sipSession, ...(userUri === undefined ? {} : { userUri }), reason: endReason(reason) };
-    await this.#exchange.ask({ path: KMS_PATHS.cekEnd, cekEnds: [cekEnd] });
+  /** Tells the KMS that CEKs have ended here: those of a SIP session, or of one of its users, or single ones. */
+  async ended(ended: EndedAtServer): Promise<void> {
+    const { sipSession, userUri, keyIds, only } = ended;
+    const reason = endReason(ended.reason);
+    const all = { sipSession, ...(userUri === undefined ? {} : { userUri }), reason };
+    const cekEnds = only === true ? keyIds.map((keyId) => ({ keyId, reason })) : [all];
+    await this.#exchange.ask({ path: KMS_PATHS.cekEnd, cekEnds });
   }
 
   /** Zeroes the key material. */

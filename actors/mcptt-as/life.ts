@@ -12,10 +12,8 @@ import { WARNINGS } from '../messages/sip-headers.ts';
 import type { CekKeyStore } from '../security/cek/key-store.ts';
 import { type Binding, type BindingEnd, type BindingStore, nextBindingState } from './bindings.ts';
 import { Refusal } from './errors.ts';
+import type { Notices } from './notices.ts';
 import type { SessionStore, SipSession } from './sessions.ts';
-
-/** Tells the KMS that CEKs have ended. */
-export type TellKms = (ended: { sipSession: string; userUri?: string; reason: string }) => Promise<void>;
 
 export interface LifeOptions {
   readonly sessions: SessionStore;
@@ -23,7 +21,7 @@ export interface LifeOptions {
   readonly ceks: () => CekKeyStore;
   readonly clock: Clock;
   readonly log: Log;
-  readonly tellKms: TellKms;
+  readonly notices: Notices;
   readonly tokenExpiryEndsBinding: () => boolean;
   /** A binding has ended: calls of its user end with it. */
   readonly onUnbound: (binding: Binding) => void;
@@ -32,15 +30,9 @@ export interface LifeOptions {
 /** Ends of a key that its binding ends by under the same name. */
 const KEY_ENDS = ['logged-off', 'deregistered', 'expired'] as const satisfies readonly BindingEnd[];
 
-/** Delays before the KMS is told again, when it could not be reached; the last goes on. */
-const TELL_AGAIN_MS = [1_000, 5_000, 30_000];
-/** A day: by then the KMS has ended the key by itself, unless policy lets keys live for longer. */
-const TOLD_FOR_MS = 86_400_000;
-
 export class Life {
   readonly #options: LifeOptions;
   readonly #timers = new Map<string, TimerHandle>();
-  #stopped = false;
 
   constructor(options: LifeOptions) {
     this.#options = options;
@@ -58,10 +50,11 @@ export class Life {
     this.#disarm(sipSession);
     const { sessions, bindings, ceks } = this.#options;
     if ((await sessions.get(sipSession)) === undefined) return;
+    const tell = await this.#options.notices.keep({ sipSession, reason, keyIds: this.#held({ sipSession }) });
     await sessions.delete(sipSession);
     for (const binding of await bindings.bySession(sipSession)) await this.#unbind(binding, reason);
     ceks().end({ sipSession }, reason);
-    this.#tell({ sipSession, reason });
+    tell();
   }
 
   /**
@@ -86,11 +79,14 @@ export class Life {
 
   /** One user's service on one session has ended; the others on it go on. */
   async userEnded(binding: Binding, reason: Exclude<BindingEnd, 'deregistered'>): Promise<void> {
-    await this.#unbind(binding, reason);
     const { mcpttId: userUri, sipSession, clientId } = binding;
-    this.#options.ceks().end({ userUri, sipSession, clientId }, reason);
+    const keyIds = this.#held({ userUri, sipSession, clientId });
     // A revocation comes from the KMS itself.
-    if (reason !== 'revoked') this.#tell({ sipSession, userUri, reason });
+    const tell =
+      reason === 'revoked' ? undefined : await this.#options.notices.keep({ sipSession, userUri, reason, keyIds });
+    await this.#unbind(binding, reason);
+    this.#options.ceks().end({ userUri, sipSession, clientId }, reason);
+    tell?.();
   }
 
   /** A user's key has ended for good: the service that stood on it ends too. */
@@ -104,7 +100,6 @@ export class Life {
 
   /** Takes up the timers of what the store has kept over a restart. */
   async resume(): Promise<void> {
-    this.#stopped = false;
     for (const session of await this.#options.sessions.all()) await this.registered(session);
     for (const binding of await this.#options.bindings.all()) {
       await this.bound(binding).catch((error: unknown) => {
@@ -114,9 +109,15 @@ export class Life {
   }
 
   stop(): void {
-    this.#stopped = true;
     for (const timer of this.#timers.values()) timer.cancel();
     this.#timers.clear();
+  }
+
+  /** Key IDs that the server holds of a session, of a user on it, or of one client of the user's. */
+  #held(which: { sipSession: string; userUri?: string; clientId?: string }): string[] {
+    const wanted = Object.entries(which) as [keyof typeof which, string][];
+    const held = this.#options.ceks().list();
+    return held.filter((cek) => wanted.every(([name, value]) => cek[name] === value)).map(({ keyId }) => keyId);
   }
 
   async #unbind(binding: Binding, event: BindingEnd): Promise<void> {
@@ -125,22 +126,6 @@ export class Life {
     await this.#options.bindings.delete(binding);
     this.#options.onUnbound(binding);
     this.#options.log.info({ sipSession: binding.sipSession, reason: event }, 'an MCPTT binding has ended');
-  }
-
-  #tell(
-    ended: { sipSession: string; userUri?: string; reason: string },
-    attempt = 0,
-    until = this.#options.clock.now() + TOLD_FOR_MS,
-  ): void {
-    this.#options.tellKms(ended).catch((error: Error) => {
-      const delay = TELL_AGAIN_MS[attempt] ?? TELL_AGAIN_MS.at(-1)!;
-      const again = !this.#stopped && this.#options.clock.now() + delay <= until;
-      this.#options.log.warn(
-        { error: error.message, again: again ? delay : 'never' },
-        'the KMS could not be told that a CEK has ended',
-      );
-      if (again) this.#arm(`tell ${JSON.stringify(ended)}`, delay, () => this.#tell(ended, attempt + 1, until));
-    });
   }
 
   #arm(name: string, delayMs: number, run: () => void | Promise<void>): void {

@@ -14,8 +14,9 @@ import type { McpttAsConfig, McpttPolicy } from './config.ts';
 import { ALLOWED_METHODS, handleOptions, isDefaultService } from './default-service.ts';
 import { Directory } from './directory.ts';
 import { Refusal } from './errors.ts';
-import { Life, type TellKms } from './life.ts';
+import { Life } from './life.ts';
 import { handleMessage } from './messaging.ts';
+import { memoryNoticeStore, type NoticeStore, Notices, type NoticesOptions } from './notices.ts';
 import { PrivateCalls } from './private-call.ts';
 import { handlePublish, type ServiceToken } from './publish.ts';
 import { memorySessionStore, type SessionStore } from './sessions.ts';
@@ -27,20 +28,28 @@ type Handlers = Readonly<Record<string, (request: SipRequest) => Promise<void>>>
 
 export interface ServerLinks {
   readonly verifyToken: (token: string) => Promise<ServiceToken>;
-  readonly tellKms: TellKms;
+  readonly tellKms: NoticesOptions['tellKms'];
   readonly protection: () => BodyProtection;
 }
 
 export interface ServerStores {
   readonly sessions: SessionStore;
   readonly bindings: BindingStore;
+  readonly notices: NoticeStore;
 }
+
+const memoryStores = (): ServerStores => ({
+  sessions: memorySessionStore(),
+  bindings: memoryBindingStore(),
+  notices: memoryNoticeStore(),
+});
 
 export class McpttServer {
   readonly #config: McpttAsConfig;
   readonly #ctx: ActorContext;
   readonly #users: ReadonlyMap<string, UserProfile>;
   readonly #admission: Admission;
+  readonly #notices: Notices;
   readonly #life: Life;
   readonly #calls: PrivateCalls;
   readonly #handlers: Handlers;
@@ -53,12 +62,7 @@ export class McpttServer {
   #recovering: Promise<void> | undefined;
   #sip: SipServer | undefined;
 
-  constructor(
-    config: McpttAsConfig,
-    ctx: ActorContext,
-    links: ServerLinks,
-    stores: ServerStores = { sessions: memorySessionStore(), bindings: memoryBindingStore() },
-  ) {
+  constructor(config: McpttAsConfig, ctx: ActorContext, links: ServerLinks, stores: ServerStores = memoryStores()) {
     this.#config = config;
     this.#ctx = ctx;
     this.#policy = config.policy;
@@ -80,9 +84,17 @@ export class McpttServer {
     };
     const directory = new Directory(shared);
     this.#calls = new PrivateCalls({ ...shared, directory });
+    this.#notices = new Notices({
+      ...shared,
+      store: stores.notices,
+      tellKms: links.tellKms,
+      // A user may have been given another CEK without anything having come over SIP.
+      mayHaveBegunAnew: async ({ userUri, sipSession }) =>
+        userUri !== undefined || (await stores.sessions.get(sipSession)) !== undefined,
+    });
     this.#life = new Life({
       ...shared,
-      tellKms: links.tellKms,
+      notices: this.#notices,
       tokenExpiryEndsBinding: () => this.#policy.tokenExpiryEndsBinding,
       onUnbound: (binding) => this.#calls.endOf(binding),
     });
@@ -154,9 +166,15 @@ export class McpttServer {
     }
   }
 
+  /** Tells the KMS what it has not heard of before the server stopped. */
+  async tellKept(): Promise<void> {
+    await this.#notices.resume();
+  }
+
   /** As after a crash: keys are forgotten, sessions and bindings come back from their stores. */
   async restart(): Promise<void> {
     this.#life.stop();
+    this.#notices.stop();
     await this.#calls.stop();
     this.#ceks.close();
     this.#owners.clear();
@@ -166,6 +184,7 @@ export class McpttServer {
 
   async stop(): Promise<void> {
     this.#life.stop();
+    this.#notices.stop();
     if (this.#sip === undefined) return;
     await this.#calls.stop();
     this.#sip.stop();

@@ -312,8 +312,26 @@ describe('pCR 7.x.3: the life of a CEK between KMS, MCPTT client and MCPTT serve
     expect(new Set((await issued()).map((cek) => cek.keyId)).size).to.be.at.most(3);
   });
 
+  it('LIFE-1: a notice that comes late ends the Key IDs that it names, and not what the session has got since', async () => {
+    const client = await clientOf(ALICE);
+    const { keyId: old } = await client.requestKey(SESSION);
+    await client.ended(SESSION, 'logged-off');
+    const { keyId } = await client.requestKey(SESSION);
+    await server.kms!.ended({ sipSession: SESSION, userUri: ALICE, reason: 'logged-off', keyIds: [old!], only: true });
+    expect((await issued()).map((cek) => [cek.keyId, cek.state])).to.have.deep.members([
+      [old, 'ended'],
+      [keyId, 'active'],
+    ]);
+    await server.kms!.ended({ sipSession: SESSION, reason: 'expired', keyIds: [keyId!], only: true });
+    expect((await issued()).filter((cek) => cek.state === 'active')).to.deep.equal([]);
+  });
+
   for (const [by, reason, act] of [
-    ['the server', 'deregistered', () => server.kms!.ended({ sipSession: SESSION, reason: 'deregistered' })],
+    [
+      'the server',
+      'deregistered',
+      () => server.kms!.ended({ sipSession: SESSION, reason: 'deregistered', keyIds: [] }),
+    ],
     ['the user', 'logged-off', () => clients[0]!.ended(SESSION, 'logged-off')],
     ['the operator', 'revoked', () => verb('cekRevoke', { user: ALICE })],
   ] as const) {

@@ -38,12 +38,13 @@ describe('life of bindings and CEKs (LIFE-1, LIFE-4)', () => {
     await world.bind(ue, 'bob');
     const session = ue.sipSession;
     expect(await state()).to.deep.equal({ sessions: 1, bindings: 2, ceks: 2 });
+    const keyIds = world.server.ceks.list().map(({ keyId }) => keyId);
     await ue.deregister();
     await until(
       'the server has forgotten all of it',
       async () => JSON.stringify(await state()) === JSON.stringify(NOTHING),
     );
-    expect(world.told).to.deep.equal([{ sipSession: session, reason: 'deregistered' }]);
+    expect(world.told).to.deep.equal([{ sipSession: session, reason: 'deregistered', keyIds }]);
     expect(ue.sipSession).not.to.equal(session);
     expect(ue.clientOf('alice').view(session))
       .to.include({ bound: false, loggedIn: true })
@@ -62,11 +63,12 @@ describe('life of bindings and CEKs (LIFE-1, LIFE-4)', () => {
     await ue.publish('alice', brief);
     await clock.advance(59_000);
     expect(await state()).to.include({ bindings: 2 });
+    const { keyId } = world.server.ceks.list().find(({ userUri }) => userUri === 'sip:alice@mcptt.example')!;
     await clock.advance(2_000);
     await until('alice is served no longer', async () => (await state()).bindings === 1);
     expect(await state()).to.deep.equal({ sessions: 1, bindings: 1, ceks: 1 });
     expect(world.told).to.deep.equal([
-      { sipSession: ue.sipSession, userUri: 'sip:alice@mcptt.example', reason: 'expired' },
+      { sipSession: ue.sipSession, userUri: 'sip:alice@mcptt.example', reason: 'expired', keyIds: [keyId] },
     ]);
     await ue.publish('bob', brief);
     await ue.publish('bob', []);
@@ -202,11 +204,12 @@ describe('life of bindings and CEKs (LIFE-1, LIFE-4)', () => {
     const [ue] = world.ues;
     await world.bind(ue, 'alice');
     const session = ue.sipSession;
+    const { keyId } = world.server.ceks.list()[0]!;
     await ue.restart();
     expect(ue.sipSession).not.to.equal(session);
     await world.bind(ue, 'alice');
     expect(await state()).to.deep.equal({ sessions: 1, bindings: 1, ceks: 1 });
-    expect(world.told).to.deep.equal([{ sipSession: session, reason: 'deregistered' }]);
+    expect(world.told).to.deep.equal([{ sipSession: session, reason: 'deregistered', keyIds: [keyId] }]);
   });
 
   it('a user who logs off is off, even when the server has forgotten the user already', async () => {
