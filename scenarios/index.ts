@@ -36,6 +36,7 @@ import { multi1AfterStep4 } from './multi-1-after-step-4.ts';
 import { multi1AtOnce } from './multi-1-at-once.ts';
 import { multi1ForeignToken } from './multi-1-foreign-token.ts';
 import { multi1InTurn } from './multi-1-in-turn.ts';
+import { multi1TwoClients } from './multi-1-two-clients.ts';
 import { order1 } from './order-1.ts';
 import { pol1Off } from './pol-1-off.ts';
 import { pol1On } from './pol-1-on.ts';
@@ -72,6 +73,7 @@ export const scenarios: readonly Scenario[] = [
   multi1AtOnce,
   multi1ForeignToken,
   multi1InTurn,
+  multi1TwoClients,
   auth1,
   auth2,
   auth3,
