@@ -1,5 +1,6 @@
 /** Brings the actors of a run together: all in this process, or those of a topology folder wherever they run. */
-
+import { randomUUID } from 'node:crypto';
+import { setTimeout } from 'node:timers/promises';
 import { createTestCa } from '../../actors/security/ca.ts';
 import { IbcPool } from '../../actors/security/ibc/pool.ts';
 import { type Fixtures, loadFixtures } from '../../fixtures/load.ts';
@@ -13,7 +14,7 @@ import { createRecorder } from '../trace/recorder.ts';
 import { identityOf } from './certificates.ts';
 import { askHealth } from './health.ts';
 import { DEFAULT_LISTEN, type Launched, launch } from './launch.ts';
-import { answered, PeerMissing } from './patience.ts';
+import { answered, PeerMissing, PROBE_EVERY } from './patience.ts';
 import { loadTls, loadTopology, type Topology } from './topology.ts';
 
 export interface OpenWorld extends World {
@@ -114,6 +115,7 @@ async function elsewhere(options: WorldOptions, folder: string): Promise<OpenWor
   const missing = 'init has made no certificate for the runner';
   const tls = await answered(missing, waitMs, () => loadTls(folder, 'runner'), { tell });
   const controls = new Map<string, RemoteControl>();
+  const run = randomUUID();
   const close = async (): Promise<void> => {
     await Promise.allSettled([...controls.values()].map((control) => control.close()));
   };
@@ -121,8 +123,9 @@ async function elsewhere(options: WorldOptions, folder: string): Promise<OpenWor
     for (const [name, { kind, control }] of Object.entries(topology.actors)) {
       const remote = new RemoteControl({ name, kind, url: `https://${control}`, tls });
       controls.set(name, remote);
-      await answered(`${name} is not ready`, Math.max(0, end - Date.now()), () => isReady(folder, name), { tell });
-      await remote.open();
+      const left = (): number => Math.max(0, end - Date.now());
+      await answered(`${name} is not ready`, left(), () => isReady(folder, name), { tell });
+      await opened(remote, run, Math.max(left(), PREDECESSOR_MS), tell);
     }
   } catch (cause) {
     if (cause instanceof PeerMissing) cause.message = await whoIsMissing(folder, topology, waitMs);
@@ -142,6 +145,32 @@ async function elsewhere(options: WorldOptions, folder: string): Promise<OpenWor
     reset: () => reset(controls),
     close,
   };
+}
+
+/** A run that has just ended may still be letting go of its actors. */
+const PREDECESSOR_MS = 2_000;
+
+/** @throws ControlError, `CONTROL_BUSY` when another run does not end in time */
+async function opened(remote: RemoteControl, run: string, waitMs: number, tell: (what: string) => void): Promise<void> {
+  const begun = Date.now();
+  for (let told = false; ; ) {
+    try {
+      await remote.open(run);
+      return;
+    } catch (cause) {
+      if (!(cause instanceof ControlError) || cause.code !== 'CONTROL_BUSY') throw cause;
+      const waited = Date.now() - begun;
+      if (waited >= waitMs) {
+        cause.message += '; wait for its end (--wait), or give each run a topology of its own';
+        throw cause;
+      }
+      if (!told && waited >= PREDECESSOR_MS / 2) {
+        tell(cause.message);
+        told = true;
+      }
+      await setTimeout(PROBE_EVERY);
+    }
+  }
 }
 
 /** @throws Error that says for whom the actor itself still waits */

@@ -82,7 +82,13 @@ export interface ActorControl {
   close(): Promise<void>;
 }
 
-export type ControlErrorCode = 'CONTROL_UNKNOWN' | 'CONTROL_UNREACHABLE' | 'CONTROL_TIMEOUT' | 'CONTROL_FAILED';
+export type ControlErrorCode =
+  | 'CONTROL_UNKNOWN'
+  | 'CONTROL_UNREACHABLE'
+  | 'CONTROL_TIMEOUT'
+  /** Another run is at work on the actor. */
+  | 'CONTROL_BUSY'
+  | 'CONTROL_FAILED';
 
 /** A verb or reading that failed. `cause` is a plain object with the actor's `name`, `code` and `message`. */
 export class ControlError extends Error {

@@ -32,6 +32,11 @@ export interface RemoteActor {
   readonly tls: TlsIdentity;
 }
 
+interface RecordStream {
+  readonly isOfTheLifeAskedFor: boolean;
+  readonly body: ReadableStream;
+}
+
 export class RemoteControl implements ActorControl {
   readonly name: string;
   readonly kind: ActorKind;
@@ -43,6 +48,7 @@ export class RemoteControl implements ActorControl {
   /** Sequence number of the next record to come; undefined before the stream has been opened. */
   #next: number | undefined;
   #life = '';
+  #run: string | undefined;
   #streaming: Promise<void> | undefined;
 
   constructor(actor: RemoteActor) {
@@ -58,13 +64,18 @@ export class RemoteControl implements ActorControl {
     });
   }
 
-  /** Begins to follow the actor's records, from those on that it makes after this call. */
-  async open(): Promise<void> {
+  /**
+   * Begins to follow the actor's records, from those on that it makes after this call.
+   * @param run names a run that wants the actor for itself, until it closes or is gone; without it anybody may follow
+   * @throws ControlError `CONTROL_BUSY` while another run has the actor
+   */
+  async open(run?: string): Promise<void> {
     const { records, life, error } = await this.#ask(`${PATHS.read}/health`, {});
     if (life === '') throw refused(error);
     this.#life = life;
     this.#next = records;
-    this.#streaming = this.#follow();
+    this.#run = run;
+    this.#streaming = this.#follow(await this.#records());
   }
 
   async do<T>(verb: string, args: JsonObject = {}): Promise<T> {
@@ -112,14 +123,20 @@ export class RemoteControl implements ActorControl {
     return (await response.json()) as ControlAnswer;
   }
 
-  async #fetch(method: 'GET' | 'POST', path: string, body?: string): Promise<Awaited<ReturnType<typeof fetch>>> {
+  /** @param bounds of the whole exchange, its body included; the head of an answer has one in any case */
+  async #fetch(
+    method: 'GET' | 'POST',
+    path: string,
+    body?: string,
+    bounds: readonly AbortSignal[] = [AbortSignal.timeout(ANSWER_MS)],
+  ): Promise<Awaited<ReturnType<typeof fetch>>> {
     const headers = body === undefined ? {} : { 'content-type': 'application/json' };
     try {
       return await fetch(this.#url + path, {
         method,
         headers,
         dispatcher: this.#agent,
-        signal: AbortSignal.any([this.#closed.signal, AbortSignal.timeout(ANSWER_MS)]),
+        signal: AbortSignal.any([this.#closed.signal, ...bounds]),
         ...(body === undefined ? {} : { body }),
       });
     } catch (cause) {
@@ -162,21 +179,29 @@ export class RemoteControl implements ActorControl {
     this.#next = 0;
   }
 
+  /** Asks for the record stream. @throws ControlError `CONTROL_BUSY` */
+  async #records(): Promise<RecordStream> {
+    const query = new URLSearchParams({
+      from: String(this.#next),
+      ...(this.#run === undefined ? {} : { run: this.#run }),
+    });
+    const asked = this.#life;
+    const response = await this.#fetch('GET', `${PATHS.records}?${query}`, undefined, []);
+    if (response.status !== 200) throw refused(((await response.json()) as ControlAnswer).error);
+    const life = response.headers.get(LIFE_HEADER) ?? '';
+    this.#live(life);
+    return { isOfTheLifeAskedFor: life === asked, body: response.body! };
+  }
+
   /** Reads the record stream, and takes it up again where it broke, until closed. */
-  async #follow(): Promise<void> {
+  async #follow(first: RecordStream): Promise<void> {
     const { signal } = this.#closed;
-    while (!signal.aborted) {
+    for (let stream: RecordStream | undefined = first; !signal.aborted; stream = undefined) {
       try {
-        const life = this.#life;
-        const response = await fetch(`${this.#url}${PATHS.records}?from=${this.#next}`, {
-          dispatcher: this.#agent,
-          signal,
-        });
-        const theirs = response.headers.get(LIFE_HEADER) ?? '';
-        this.#live(theirs);
-        // The number asked for was another life's, whether this answer is the first to tell or a verb's was.
-        if (theirs === life) await this.#readRecords(response.body!);
-        else await response.body!.cancel();
+        const { isOfTheLifeAskedFor, body } = stream ?? (await this.#records());
+        // Else the number asked for was another life's, whether this answer is the first to tell or a verb's was.
+        if (isOfTheLifeAskedFor) await this.#readRecords(body);
+        else await body.cancel();
       } catch {
         // Away for now; a verb or reading that needs the actor says so, with its bound.
       }

@@ -9,7 +9,7 @@ import type { TLSSocket } from 'node:tls';
 import express, { type NextFunction, type Request, type Response } from 'express';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { MessageRecord } from '../trace/record.ts';
-import type { Actor, ControlError, Json, JsonObject, TlsIdentity } from './actor.ts';
+import type { Actor, ControlError, ControlErrorCode, Json, JsonObject, TlsIdentity } from './actor.ts';
 import { invoke } from './invoke.ts';
 import type { ShiftedClock } from './shifted-clock.ts';
 import { type ControlAnswer, LIFE_HEADER, PATHS, RUNNER_URI, toLine } from './wire.ts';
@@ -17,6 +17,8 @@ import { type ControlAnswer, LIFE_HEADER, PATHS, RUNNER_URI, toLine } from './wi
 /** Records kept for a runner that connects or reconnects later; older ones are gone. */
 const KEPT_RECORDS = 20_000;
 const BODY_LIMIT = '1mb';
+/** How long the connection of a run is silent before it is asked whether anybody is there. */
+const PROBE_MS = 5_000;
 /** Longest that a clock is moved at one time: a hundred years. */
 const LONGEST_JUMP_MS = 100 * 365.25 * 86_400_000;
 
@@ -38,6 +40,8 @@ export class ControlServer {
   readonly #server: Server;
   readonly #records: MessageRecord[] = [];
   readonly #followers = new Set<Follower>();
+  /** The run that is at work on the actor, and how many record streams it has: it ends with the last of them. */
+  #run: { readonly id: string; streams: number } | undefined;
   readonly #metrics = new Registry();
   readonly #messages: Counter;
   readonly #asked: Counter;
@@ -134,17 +138,19 @@ export class ControlServer {
       res.json({ now: Date.now() });
     });
     app.get(PATHS.records, (req, res) => {
-      const from = Number(req.query.from ?? 0);
-      if (!Number.isSafeInteger(from) || from < 0) throw refusal('from must be the sequence number of a record');
-      this.#follow(from, res);
+      const { from = '0', run } = req.query;
+      const first = Number(from);
+      if (!Number.isSafeInteger(first) || first < 0) throw refusal('from must be the sequence number of a record');
+      if (typeof run === 'string') this.#occupy(run, req, res);
+      this.#follow(first, res);
     });
     app.use('/control', (req) => {
       throw refusal(`the control interface has no ${req.method} ${req.originalUrl.split('?', 1)[0]}`, 404);
     });
-    app.use((error: Error & { status?: number }, _req: Request, res: Response, _next: NextFunction) => {
+    app.use((error: Error & Partial<Refused>, _req: Request, res: Response, _next: NextFunction) => {
       res.status(error.status ?? 500).json({
         ...this.#stand(),
-        error: { code: 'CONTROL_FAILED', message: error.message },
+        error: { code: error.control ?? 'CONTROL_FAILED', message: error.message },
       } satisfies ControlAnswer);
     });
     return app;
@@ -169,6 +175,21 @@ export class ControlServer {
       answer = { error: { code, message, detail, ...(actorCode === undefined ? {} : { actorCode }) } };
     }
     res.json({ ...answer, ...this.#stand() } satisfies ControlAnswer);
+  }
+
+  /** Two runs at a time would restart each other's UEs and move each other's clocks. */
+  #occupy(id: string, req: Request, res: Response): void {
+    if (this.#run !== undefined && this.#run.id !== id)
+      throw refusal(`another run is at work on ${this.#options.actor.name}`, 409, 'CONTROL_BUSY');
+    const run = this.#run ?? { id, streams: 0 };
+    run.streams += 1;
+    this.#run = run;
+    // A machine that has gone does not close its connection; this finds out within seconds.
+    req.socket.setKeepAlive(true, PROBE_MS);
+    res.on('close', () => {
+      run.streams -= 1;
+      if (run.streams === 0) this.#run = undefined;
+    });
   }
 
   #follow(from: number, res: Response): void {
@@ -204,7 +225,13 @@ interface Follower {
   next: number;
 }
 
-const refusal = (message: string, status = 400): Error => Object.assign(new Error(message), { status });
+interface Refused {
+  readonly status: number;
+  readonly control: ControlErrorCode;
+}
+
+const refusal = (message: string, status = 400, control: ControlErrorCode = 'CONTROL_FAILED'): Error & Refused =>
+  Object.assign(new Error(message), { status, control });
 
 /** No body is no arguments; anything but an object is refused. */
 function argumentsOnly(req: Request, _res: Response, next: NextFunction): void {

@@ -243,6 +243,31 @@ describe('actors on their own', function () {
     }
   });
 
+  it('a topology has one run at a time: another is refused within its bound, or waits, and has it once the first has ended', async () => {
+    const hosted: HostedActor[] = [];
+    try {
+      for (const name of Object.keys(topology.actors)) hosted.push(await hostActor({ folder, name, log: SILENT }));
+      await Promise.all(hosted.map((one) => one.ready));
+      const first = await openWorld({ actors: ['ue'], folder, waitMs: 5000 });
+      try {
+        const refused = await openWorld({ actors: ['ue'], folder }).catch((error: Error) => error);
+        expect(refused).to.include({ code: 'CONTROL_BUSY' });
+        expect((refused as Error).message).to.match(/^another run is at work on .*; wait for its end/);
+        const told: string[] = [];
+        const second = openWorld({ actors: ['ue'], folder, waitMs: 30_000, tell: (what) => told.push(what) });
+        while (!told.some((what) => what.startsWith('another run is at work')))
+          await Promise.race([second.then(() => expect.fail('let in')), new Promise(setImmediate)]);
+        expect(await first.actors.get('ue')!.read('attach'), 'the first goes on').to.be.an('object');
+        await first.close();
+        await (await second).close();
+      } finally {
+        await first.close();
+      }
+    } finally {
+      await Promise.all(hosted.map((one) => one.stop()));
+    }
+  });
+
   it('a run says at once what it waits for, and all who are missing when it gives up', async () => {
     const nowhere = start('run', 'figure-7.x.2-1', '--folder', join(folder, 'nowhere'));
     await nowhere.said(/^mcptt-testbed: waiting, init has not made .*nowhere: .* cannot be read .*make it with/m);

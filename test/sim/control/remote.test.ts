@@ -216,6 +216,68 @@ describe('control interface: an actor in another process', () => {
     }
   });
 
+  it('is one run’s at a time, and free once that has gone; who only watches is not in the way', async () => {
+    const tls = await ca.issue({ commonName: 'runner', uri: [RUNNER_URI] });
+    const another = (): RemoteControl =>
+      new RemoteControl({ name: 'kms', kind: 'kms', url: `https://127.0.0.1:${port}`, tls });
+    const [first, again, second, third, watcher] = Array.from({ length: 5 }, another) as [
+      RemoteControl,
+      RemoteControl,
+      RemoteControl,
+      RemoteControl,
+      RemoteControl,
+    ];
+    try {
+      await first.open('run-1');
+      await again.open('run-1');
+      await watcher.open();
+      const busy = await caught(() => second.open('run-2'));
+      expect(busy).to.include({ code: 'CONTROL_BUSY', message: 'another run is at work on kms' });
+      await first.close();
+      expect((await caught(() => second.open('run-2'))).code, 'with one stream left').to.equal('CONTROL_BUSY');
+      await again.close();
+      const end = Date.now() + 5_000;
+      for (;;) {
+        const code = await second.open('run-2').then(
+          () => 'open',
+          (error: ControlError) => error.code,
+        );
+        if (code === 'open') break;
+        expect([code, Date.now() < end]).to.deep.equal(['CONTROL_BUSY', true]);
+      }
+      const seen: MessageRecord[] = [];
+      second.onRecord((record) => seen.push(record));
+      await second.do('speak', { times: 2 });
+      expect(seen).to.have.length(2);
+      expect((await caught(() => third.open('run-3'))).code).to.equal('CONTROL_BUSY');
+    } finally {
+      await Promise.all([first, again, second, third, watcher].map((one) => one.close()));
+    }
+  });
+
+  it('stays the run’s when the actor has been started anew', async () => {
+    const tls = await ca.issue({ commonName: 'runner', uri: [RUNNER_URI] });
+    const [first, second] = [1, 2].map(
+      () => new RemoteControl({ name: 'kms', kind: 'kms', url: `https://127.0.0.1:${port}`, tls }),
+    ) as [RemoteControl, RemoteControl];
+    try {
+      await first.open('run-1');
+      await server.stop();
+      await serve(port);
+      const end = Date.now() + 5_000;
+      let answered = false;
+      while (!answered && Date.now() < end)
+        answered = await first.do('speak', { times: 1 }).then(
+          () => true,
+          () => false,
+        );
+      expect(answered).to.equal(true);
+      expect((await caught(() => second.open('run-2'))).code).to.equal('CONTROL_BUSY');
+    } finally {
+      await Promise.all([first.close(), second.close()]);
+    }
+  });
+
   it('moves the actor’s clock ahead and measures how far clocks differ', async () => {
     let rang = false;
     clock.setTimer(3_600_000, () => {
