@@ -5,7 +5,7 @@ import type { ActorControl, ActorKind } from '../control/actor.ts';
 import { ControlError } from '../control/actor.ts';
 import { headText, summary } from '../trace/describe.ts';
 import type { MessageRecord } from '../trace/record.ts';
-import { Trace } from '../trace/trace.ts';
+import { exchangeOf, Trace } from '../trace/trace.ts';
 import { inWords, matches } from './filter.ts';
 import type { Failure, RecordFilter, Scenario, ScenarioResult, Step, StepContext, StepResult } from './scenario.ts';
 import { GuardTimeout, Inconclusive, type Verdict, worse } from './verdict.ts';
@@ -36,11 +36,25 @@ export interface Reporter {
 
 /**
  * Runs one scenario from reset actors to its verdict. Never throws: what goes wrong outside a step makes the verdict `error`.
+ *
+ * @param previous of the scenario that ran before in this world: what comes late of its messages belongs to no other
  */
-export async function runScenario(scenario: Scenario, world: World, reporter: Reporter = {}): Promise<ScenarioResult> {
+export async function runScenario(
+  scenario: Scenario,
+  world: World,
+  reporter: Reporter = {},
+  previous?: ScenarioResult,
+): Promise<ScenarioResult> {
   const started = Date.now();
   const begin = performance.now();
-  const trace = new Trace((name) => world.actors.get(name)?.kind ?? name);
+  // Only what the actors themselves have begun: a system under test may call all its exchanges alike.
+  const earlier = new Set<string>();
+  const note = (record: MessageRecord): void => {
+    const exchange = record.direction === 'sent' ? exchangeOf(record) : undefined;
+    if (exchange !== undefined) earlier.add(exchange);
+  };
+  for (const { sent } of previous?.arrows ?? []) if (sent !== undefined) note(sent);
+  const trace = new Trace((name) => world.actors.get(name)?.kind ?? name, earlier);
   const steps: StepResult[] = [];
   const ends: (() => void)[] = [];
   reporter.scenarioStarted?.(scenario);
@@ -48,11 +62,13 @@ export async function runScenario(scenario: Scenario, world: World, reporter: Re
     const missing = scenario.actors.filter((name) => !world.actors.has(name));
     if (missing.length > 0)
       throw new Inconclusive(`the testbed has no actor ${missing.join(', ')}; give each an address or start it`);
+    const listening = (hear: (record: MessageRecord) => void): (() => void)[] =>
+      [...world.actors.values()].map((actor) => actor.onRecord(hear));
+    ends.push(...listening(note));
     await world.reset();
-    for (const [name, actor] of world.actors) {
-      trace.setOffset(name, await world.clockOffset(name));
-      ends.push(actor.onRecord((record) => trace.add(record)));
-    }
+    for (const name of world.actors.keys()) trace.setOffset(name, await world.clockOffset(name));
+    for (const end of ends.splice(0)) end();
+    ends.push(...listening((record) => trace.add(record)));
     await runSteps(scenario, world, trace, steps, reporter);
     await settle(world);
   } catch (cause) {

@@ -23,6 +23,9 @@ export interface Arrow {
   readonly step: string;
 }
 
+/** What request, answer and events of one HTTP exchange have in common at both ends; undefined where that is not told. */
+export const exchangeOf = ({ correlation }: MessageRecord): string | undefined => correlation?.split('/', 1)[0];
+
 type Waiter = { matches: (record: MessageRecord) => boolean; resolve: (record: MessageRecord) => void };
 
 export class Trace {
@@ -38,10 +41,15 @@ export class Trace {
   #step = '';
 
   readonly #kindOf: (actor: string) => string;
+  readonly #earlier: ReadonlySet<string>;
 
-  /** @param kindOf tells an actor's kind from its instance name (`ue-bob` → `ue`), since peers are reported by kind */
-  constructor(kindOf: (actor: string) => string = (actor) => actor) {
+  /**
+   * @param kindOf tells an actor's kind from its instance name (`ue-bob` → `ue`), since peers are reported by kind
+   * @param earlier exchanges (see {@link exchangeOf}) that began before the trace: what comes late of them is no part of it
+   */
+  constructor(kindOf: (actor: string) => string = (actor) => actor, earlier: ReadonlySet<string> = new Set()) {
     this.#kindOf = kindOf;
+    this.#earlier = earlier;
   }
 
   get records(): readonly MessageRecord[] {
@@ -67,6 +75,7 @@ export class Trace {
   }
 
   add(record: MessageRecord): void {
+    if (this.#earlier.has(exchangeOf(record) ?? '')) return;
     this.#records.push(record);
     this.#steps.push(this.#step);
     if (record.protocol === 'sip') {

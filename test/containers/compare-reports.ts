@@ -60,7 +60,8 @@ const bag = (messages: Json[]): string[] =>
 function isUnprompted(message: Json): boolean {
   if (!isObject(message)) return false;
   const { from, to, interface: on, summary } = message as Record<string, string>;
-  if (on === 'HTTP-1') return !from!.startsWith('ue');
+  // A UE opens its event stream once it has a key, and beside whatever comes next.
+  if (on === 'HTTP-1') return !from!.startsWith('ue') || summary!.startsWith('GET /keymanagement/cek/v1/events');
   // Servers fetch the IdM's key set when what they hold of it is too old for the token at hand.
   if (on === 'CSC-1') return !from!.startsWith('ue') && !to!.startsWith('ue');
   return on === 'SIP-2' && summary!.includes('REGISTER');

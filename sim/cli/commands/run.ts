@@ -163,7 +163,7 @@ async function run(ids: readonly string[], options: RunOptions): Promise<number>
   });
   const results: ScenarioResult[] = [];
   try {
-    for (const scenario of list) results.push(await runScenario(scenario, world, reporter));
+    for (const scenario of list) results.push(await runScenario(scenario, world, reporter, results.at(-1)));
   } finally {
     await world.close();
   }

@@ -1,8 +1,9 @@
 import { expect } from 'chai';
-import { ControlError } from '../../../sim/control/actor.ts';
+import { type ActorControl, ControlError } from '../../../sim/control/actor.ts';
 import { runScenario, type World } from '../../../sim/scenario/runner.ts';
 import type { Scenario, Step, StepContext } from '../../../sim/scenario/scenario.ts';
 import { exitCode, Inconclusive, type Verdict } from '../../../sim/scenario/verdict.ts';
+import type { MessageRecord } from '../../../sim/trace/record.ts';
 
 const world: World = {
   actors: new Map(),
@@ -84,6 +85,42 @@ describe('scenario runner: verdicts as in TTCN-3', () => {
     };
     const result = await runScenario(scenario(step('4', run)), world);
     expect(result.steps[0]!.failure).to.include({ step: '4', clause: 'TS 1', responsible: 'ue' });
+  });
+
+  it('does not count what comes late of the scenario before, or of the reset', async () => {
+    const hearers = new Set<(record: MessageRecord) => void>();
+    const tell = (direction: 'sent' | 'received', correlation: string): void => {
+      const actor = direction === 'sent' ? 'ue' : 'kms';
+      const peer = direction === 'sent' ? 'kms' : 'ue';
+      const record = { actor, direction, peer, interface: 'HTTP-1', protocol: 'http', correlation } as const;
+      const bytes = Buffer.from(`GET /${correlation} HTTP/1.1\r\n\r\n`);
+      for (const hear of hearers) hear({ ...record, bytes, sequence: 0, time: 0, redacted: [] });
+    };
+    const actor = {
+      name: 'kms',
+      kind: 'kms',
+      read: () => Promise.resolve(null),
+      onRecord: (hear: (record: MessageRecord) => void) => {
+        hearers.add(hear);
+        return () => hearers.delete(hear);
+      },
+    } as unknown as ActorControl;
+    const both: World = {
+      ...world,
+      actors: new Map([['kms', actor]]),
+      reset: () => Promise.resolve(tell('sent', 'reset/request')),
+    };
+    const first = await runScenario(scenario(step('0', () => tell('sent', 'first/request'))), both);
+    const own = ['foreign/request', 'second/request'];
+    const late = step('0', () => {
+      for (const one of ['first/request', 'reset/request', ...own]) tell('received', one);
+    });
+    const foreign = await runScenario(scenario(step('0', () => tell('received', 'foreign/request'))), both, {}, first);
+    const second = await runScenario(scenario(late), both, {}, first);
+    expect(second.arrows.map(({ received }) => received?.correlation)).to.deep.equal(own);
+    const third = await runScenario(scenario(late), both, {}, foreign);
+    expect(third.arrows.map(({ received }) => received?.correlation)).to.deep.equal(['first/request', ...own]);
+    expect(hearers.size, 'listeners left').to.equal(0);
   });
 
   it('is inconclusive without the actors that the scenario needs', async () => {

@@ -76,6 +76,15 @@ describe('trace: two records, one arrow, in causal order', () => {
     expect(trace.arrows()).to.have.length(2);
   });
 
+  it('takes nothing of an exchange that began earlier, whenever it comes', async () => {
+    const trace = new Trace(undefined, new Set(['0a']));
+    const late = trace.next((r) => r.actor === 'kms', AbortSignal.timeout(2000));
+    for (const half of ['0a/request', '0a/response', '0a/event-1', '0b/request', '0ab/request'])
+      trace.add(record('kms', 'received', 'ue', half, 1));
+    expect(trace.records.map((r) => r.correlation)).to.deep.equal(['0b/request', '0ab/request']);
+    expect((await late).correlation).to.equal('0b/request');
+  });
+
   it('waits for a record with a bound', async () => {
     const trace = new Trace();
     const late = trace.next((r) => r.correlation === 'x', AbortSignal.timeout(2000));
