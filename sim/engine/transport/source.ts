@@ -15,7 +15,7 @@ export function stampSource(request: SipMessage, flow: Flow): void {
   const top = request.getAll('via')[0]!;
   let value = top.includes('"')
     ? withoutSource(via)
-    : top.replace(/\s*;\s*(?:received|rport)\b\s*(?:=\s*[^;\s]*)?/gi, '');
+    : top.replace(/\s*;\s*(?:received|rport)(?![\w.!%*+`'~-])\s*(?:=\s*[^;\s]*)?/gi, '');
   if (asked) value += `;rport=${flow.remotePort}`;
   if (asked || elsewhere) value += `;received=${flow.remoteAddress}`;
   request.replaceTop('via', value);

@@ -31,6 +31,12 @@ describe('RFC 3261 18.2.1, RFC 3581 4: received and rport', () => {
     );
   });
 
+  it('leaves parameters alone whose names only begin like them', () => {
+    expect(stamped('SIP/2.0/UDP a.example;rport-x=1;received.y;rport;branch=b').via).to.equal(
+      'SIP/2.0/UDP a.example;rport-x=1;received.y;branch=b;rport=9988;received=192.0.2.1',
+    );
+  });
+
   it('adds received where sent-by is a name or another address', () => {
     expect(stamped('SIP/2.0/UDP bobspc.biloxi.com:5061;branch=b')).to.deep.equal({
       via: 'SIP/2.0/UDP bobspc.biloxi.com:5061;branch=b;received=192.0.2.1',
