@@ -134,11 +134,11 @@ export abstract class Connection implements Flow {
     this.events.onOpen(this);
   }
 
-  /** Input came; `unfinished`: it ended within a message. */
-  protected heard(unfinished: boolean): void {
+  /** Input came; `unfinished`: it ended within a message, which `anew` began in it. */
+  protected heard(unfinished: boolean, anew = false): void {
     this.#heard = this.#clock.now();
-    if (!unfinished) this.#unfinishedSince = undefined;
-    else if (this.#unfinishedSince === undefined) {
+    if (!unfinished || anew) this.#unfinishedSince = undefined;
+    if (unfinished && this.#unfinishedSince === undefined) {
       this.#unfinishedSince = this.#heard;
       this.#watch();
     }

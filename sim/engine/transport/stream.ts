@@ -27,9 +27,13 @@ export class StreamConnection extends Connection {
   }
 
   #attach(socket: Socket, ready: Ready): void {
+    let frames = 0;
     const framer = new StreamFramer(
       this.limits,
-      (frame, broken) => this.state === 'open' && this.events.onFrame(frame, broken, this),
+      (frame, broken) => {
+        frames += 1;
+        if (this.state === 'open') this.events.onFrame(frame, broken, this);
+      },
       // RFC 5626 4.4.1: the answer to a double CRLF is a single one.
       () => this.state === 'open' && this.send(PONG),
     );
@@ -39,8 +43,9 @@ export class StreamConnection extends Connection {
     };
     socket.setNoDelay(true);
     socket.on('data', (chunk: Buffer) => {
+      frames = 0;
       framer.push(chunk);
-      this.heard(framer.unfinished);
+      this.heard(framer.unfinished, frames > 0);
     });
     socket.on('error', (error) => present(() => this.ended(error)));
     socket.on('close', () => present(() => this.ended()));

@@ -85,6 +85,22 @@ describe('Limits of the transports: each is answered or closed in a defined way'
     await until('the end', () => client.ended);
   });
 
+  it('messageMs: a busy connection whose reads all end within a message stays', async () => {
+    const port = await start('tcp', { messageMs: 1000, idleMs: 100_000 });
+    const client = new RawClient(port);
+    const octets = options('a', 'TCP');
+    client.socket.write(octets.subarray(0, 10));
+    for (let i = 1; i <= 5; i++) {
+      client.socket.write(Buffer.concat([octets.subarray(10), octets.subarray(0, 10)]));
+      await until('the request', () => bob.messages.length === i);
+      clock.advance(500);
+    }
+    expect(bob.layer.connectionCount).to.equal(1);
+    expect(client.ended).to.equal(false);
+    clock.advance(1000);
+    await until('the end of the one that dribbles', () => client.ended);
+  });
+
   it('backlogBytes: a peer that does not read is cut off', async () => {
     const port = await start('tcp', { backlogBytes: 100_000 });
     const client = new RawClient(port);
