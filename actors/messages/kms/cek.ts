@@ -3,7 +3,7 @@ import { childOf, childrenOf, type XmlElement, xmlElement } from '../xml.ts';
 import { RESPONSE_BOUNDS, type XmlBounds } from './guard.ts';
 import { CEK_NAMESPACE } from './namespaces.ts';
 import { readKmsDocument, writeKmsDocument } from './schema.ts';
-import { dateTime, defined, requiredText, textOf, timeOf, unexpected } from './values.ts';
+import { dateTime, defined, requiredText, textOf, timeOf, trimmed, unexpected } from './values.ts';
 
 export const CEK_END_REASONS = ['deregistered', 'logged-off', 'revoked', 'expired', 'superseded'] as const;
 export type CekEndReason = (typeof CEK_END_REASONS)[number];
@@ -95,7 +95,7 @@ export function readCek(from: XmlElement): Cek {
       ? {}
       : {
           supersedes: {
-            keyId: superseded.text.trim().toLowerCase(),
+            keyId: trimmed(superseded.text).toLowerCase(),
             notAfter: timeOf(superseded.attributes.NotAfter ?? ''),
           },
         }),
@@ -151,7 +151,7 @@ export const cekAckElement = (keyIds: readonly string[]): XmlElement =>
   );
 
 export const readCekAck = (from: XmlElement): string[] =>
-  childrenOf(from, 'KeyId').map((keyId) => keyId.text.trim().toLowerCase());
+  childrenOf(from, 'KeyId').map((keyId) => trimmed(keyId.text).toLowerCase());
 
 /** The MCPTT server's answer to a push: the Key IDs that it has taken, or forgotten when they had ended. */
 export const buildCekAck = (keyIds: readonly string[]): Uint8Array => writeKmsDocument(cekAckElement(keyIds));

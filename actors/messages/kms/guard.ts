@@ -18,6 +18,9 @@ export const RESPONSE_BOUNDS: XmlBounds = { octets: 8 * 1024 * 1024, depth: 16, 
 /** XML 1.0 2.2, Char, for what UTF-8 can hold; and a byte order mark that is not the first thing. */
 const NOT_XML = /[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]|^\ufeff/;
 
+/** XML 1.0 2.6: named, and not `xml` in any spelling, which would be a declaration in the wrong place. */
+const INSTRUCTION = /^<\?(?!xml[\s?])[\p{L}_:]/iu;
+
 const PREDEFINED = /^&(?:lt|gt|amp|quot|apos|#\d{1,7}|#x[0-9a-fA-F]{1,6});/;
 
 /**
@@ -58,6 +61,8 @@ export function guardXml(octets: Uint8Array, bounds: XmlBounds): string {
       const start = at;
       skipPast('?>');
       if (start === 0) continue; // the XML declaration, or the parser's to refuse
+      if (!INSTRUCTION.test(text.slice(start, start + 6)))
+        throw malformed('a processing instruction has no name that it may have');
       kept += text.slice(keptUpTo, start);
       keptUpTo = at;
     } else if (text.startsWith('</', at)) {
@@ -111,5 +116,5 @@ const tooLarge = (why: string): KmsMessageError =>
   new KmsMessageError('KMS_XML_TOO_LARGE', `the body is refused unread: ${why}`);
 const forbidden = (what: string): KmsMessageError =>
   new KmsMessageError('KMS_XML_FORBIDDEN', `the body holds ${what}, which is never accepted here`);
-const malformed = (): KmsMessageError =>
-  new KmsMessageError('KMS_XML_MALFORMED', 'the body is not well-formed XML: a tag or a comment does not end');
+const malformed = (why = 'a tag or a comment does not end'): KmsMessageError =>
+  new KmsMessageError('KMS_XML_MALFORMED', `the body is not well-formed XML: ${why}`);

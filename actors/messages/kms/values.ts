@@ -5,11 +5,22 @@ import { KmsMessageError } from './errors.ts';
 /** The trimmed text of an optional child; undefined when there is none. */
 export function textOf(parent: XmlElement, name: string): string | undefined {
   try {
-    return childOf(parent, name)?.text.trim();
+    const child = childOf(parent, name);
+    return child === undefined ? undefined : trimmed(child.text);
   } catch (error) {
     if (error instanceof XmlError) throw unexpected(error.message);
     throw error;
   }
+}
+
+/** Without the white space of XML at its ends (XML 1.0 2.3, S), as the schemas see it; any other belongs to the value. */
+export function trimmed(text: string): string {
+  const isSpace = (at: number): boolean => ' \t\r\n'.includes(text[at]!);
+  let start = 0;
+  let end = text.length;
+  while (start < end && isSpace(start)) start += 1;
+  while (end > start && isSpace(end - 1)) end -= 1;
+  return text.slice(start, end);
 }
 
 export function requiredText(parent: XmlElement, name: string): string {

@@ -105,6 +105,11 @@ describe('TS 33.180 D.2.2: KmsRequest', () => {
     same(parseKmsRequest(buildKmsRequest(request())), request());
   });
 
+  it('loses the white space of XML round a value, and no other character', () => {
+    const xml = text(buildKmsRequest(request())).replace(/<ClientId>.*?</, '<ClientId> \t\u00a0\ufeff\r\n<');
+    expect(parse(xml).clientId).to.equal('\u00a0\ufeff');
+  });
+
   it('has its elements in the order of the schema', () => {
     const names = [...text(buildKmsRequest(request({ deviceId: 'imei' }))).matchAll(/<([A-Za-z]+)/g)].map((m) => m[1]);
     expect(names.slice(0, 8)).to.deep.equal([
@@ -130,6 +135,8 @@ describe('TS 33.180 D.2.2: KmsRequest', () => {
     ['a Key ID with another purpose tag', (x: string) => x.replace('f0000001', '20000001')],
     ['a CekRequest without a SIP session', (x: string) => x.replace(/<SipSession>.*?<\/SipSession>/, '')],
     ['another namespace', (x: string) => x.replace('mcsecKMSInterface:1.0', 'mcsecKMSInterface:9.0')],
+    ['a SIP session of white space', (x: string) => x.replace(/<SipSession>.*?</, '<SipSession> \n <')],
+    ['a ClientId of white space', (x: string) => x.replace(/<ClientId>.*?</, '<ClientId>\t &#10;<')],
   ] as const) {
     it(`is refused with ${what}`, () => {
       expect(codeOf(() => parse(change(text(buildKmsRequest(request())))))).to.equal('KMS_XML_INVALID');
@@ -187,6 +194,9 @@ describe('KMS XML: what never reaches a parser', () => {
     ['a tag that does not end', '<KmsRequest xmlns="urn:3gpp', 'KMS_XML_MALFORMED'],
     ['a comment that does not end', `${wrap('')}<!-- `, 'KMS_XML_MALFORMED'],
     ['unclosed elements', '<KmsRequest><UserUri>', 'KMS_XML_MALFORMED'],
+    ['an XML declaration that is not the first thing', `\n<?xml version="1.0"?>${wrap('')}`, 'KMS_XML_MALFORMED'],
+    ['a processing instruction with a reserved name', `${wrap('')}<?XML x?>`, 'KMS_XML_MALFORMED'],
+    ['a processing instruction without a name', `${wrap('<? x?>')}`, 'KMS_XML_MALFORMED'],
     ['two roots', `${wrap('')}${wrap('')}`, 'KMS_XML_MALFORMED'],
     ['nothing', '', 'KMS_XML_MALFORMED'],
     ['a character that XML does not have', wrap('<UserUri>a\u0001</UserUri>'), 'KMS_XML_MALFORMED'],
