@@ -10,7 +10,11 @@ export function answer(
   request: SipMessage,
   flow: Flow,
   status: number,
-  headers: readonly (readonly [name: string, value: string])[] = [],
+  options: {
+    readonly headers?: readonly (readonly [name: string, value: string])[];
+    /** For a To without one; default a fresh one. */
+    readonly toTag?: string;
+  } = {},
 ): void {
   const key = serverKey(request);
   const path = new ResponsePath(core.transport, request, flow);
@@ -18,7 +22,7 @@ export function answer(
     request.method === 'INVITE'
       ? core.transactions.createInviteServer(key, path)
       : core.transactions.createNonInviteServer(key, path);
-  const response = buildResponse(request, status, reasonPhrase(status), { toTag: core.ids.tag() });
-  for (const [name, value] of headers) response.append(name, value);
+  const response = buildResponse(request, status, reasonPhrase(status), { toTag: options.toTag ?? core.ids.tag() });
+  for (const [name, value] of options.headers ?? []) response.append(name, value);
   transaction.respond(status, response.serialise());
 }

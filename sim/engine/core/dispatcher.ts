@@ -101,8 +101,10 @@ export class Dispatcher {
   /** REFER outside a dialog goes up; a method that no application serves is not allowed (8.2.1). */
   #unusual(request: SipMessage, flow: Flow): void {
     if (request.method === 'REFER' || this.#uas.serves(request.method)) this.#uas.receive(request, flow);
-    else
-      answer(this.#core, request, flow, 405, [['Allow', [...PASSED_UP, 'ACK', 'CANCEL', ...NEEDS_DIALOG].join(', ')]]);
+    else {
+      const allow = [...PASSED_UP, 'ACK', 'CANCEL', ...NEEDS_DIALOG].join(', ');
+      answer(this.#core, request, flow, 405, { headers: [['Allow', allow]] });
+    }
   }
 
   #refusedInStrictMode(request: SipMessage, flow: Flow): boolean {

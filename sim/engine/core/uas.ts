@@ -156,11 +156,12 @@ export class Uas implements IncomingHandler {
   cancelled(incoming: IncomingRequest, cancel: SipMessage, flow: Flow): void {
     const accepted = incoming.transaction.state === 'accepted';
     if (accepted && incoming.dialog !== undefined) {
-      answer(this.#core, cancel, flow, 481);
+      answer(this.#core, cancel, flow, 481, { toTag: incoming.toTag });
       this.#dialogs.cancelledTooLate(incoming.dialog);
       return;
     }
-    answer(this.#core, cancel, flow, 200);
+    // 9.2: the To tag of the answer to the INVITE.
+    answer(this.#core, cancel, flow, 200, { toTag: incoming.toTag });
     if (incoming.transaction.state !== 'proceeding') return;
     const octets = cancel.serialise();
     const meta = metaOf(octets.length, flow, this.#core.clock.now());
@@ -196,7 +197,8 @@ export class Uas implements IncomingHandler {
     const transaction = invite
       ? transactions.createInviteServer(key, path)
       : transactions.createNonInviteServer(key, path);
-    const toTag = dialog?.localTag ?? ids.tag();
+    // A SUBSCRIBE may name a dialog that ended with an application: what it makes anew has the tag that the peer knows.
+    const toTag = dialog?.localTag ?? request.to!.tag ?? ids.tag();
     const incoming = new IncomingRequest({ id, request, flow, transaction, app, toTag, dialog, handler: this });
     if (transaction.kind === 'invite-server') {
       transaction.user = incoming;

@@ -70,7 +70,7 @@ export class Calls implements UasDialogs, UacDialogs, TimerOwner {
       // 14.2: after a 500 the peer is to wait a random while.
       if (method === 'INVITE' && refusal === 500) headers.push(['Retry-After', String(randomInt(10))]);
       else if (refusal === 422) headers.push(['Min-SE', String(MIN_SE)]);
-      answer(this.#core, request, flow, refusal, headers);
+      answer(this.#core, request, flow, refusal, { headers });
       return;
     }
     dialog.remoteSequence = request.cseq!.number;
@@ -212,7 +212,7 @@ export class Calls implements UasDialogs, UacDialogs, TimerOwner {
         dialog.confirm();
         this.#keepSubscription(dialog, message, outgoing.request);
       }
-    } else if (method === 'BYE') this.#drop(dialog);
+    } else if (method === 'BYE') this.#hangUp(dialog, status);
     else if (method === 'NOTIFY') {
       if (dialog.method === 'SUBSCRIBE' && endsSubscription(outgoing.request)) this.#core.dialogs.remove(dialog);
     } else if (status < 300 && (method === 'UPDATE' || method === 'SUBSCRIBE')) {
@@ -344,6 +344,13 @@ export class Calls implements UasDialogs, UacDialogs, TimerOwner {
     dialog.refreshTarget(request);
     if (dialog.method === 'SUBSCRIBE' && dialog.role === 'uac' && endsSubscription(request))
       this.#core.dialogs.remove(dialog);
+  }
+
+  /** 15.1.1: our BYE ends the call whatever the answer; a challenged one has to be sent again, inside its dialog (22.2). */
+  #hangUp(dialog: Dialog, status: number): void {
+    const again = (status === 401 || status === 407) && dialog.state !== 'terminated';
+    if (again) this.#lapseAfter(dialog, TRANSACTION_LIFETIME, () => this.#drop(dialog));
+    else this.#drop(dialog);
   }
 
   #drop(dialog: Dialog): void {

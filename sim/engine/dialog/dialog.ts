@@ -220,7 +220,7 @@ export function uasDialog(request: SipMessage, localTag: string, app: AppConnect
     callId: request.callId!,
     localTag,
     remoteTag: from.tag,
-    local: `${to};tag=${localTag}`,
+    local: request.to!.tag === undefined ? `${to};tag=${localTag}` : to,
     remote: request.get('from')!,
     remoteTarget: request.contact?.uri ?? from.uri,
     localSequence: 0,

@@ -28,7 +28,7 @@ const COPIED = new Set(['via', 'from', 'to', 'call-id', 'cseq']);
 
 /**
  * A response to a request: Via, From, To, Call-ID and CSeq as they came, Record-Route too if `recordRoute` is set (for
- * responses that make a dialog, 12.1.1), an empty body. A To tag is added if `toTag` is given and To has none.
+ * responses that make a dialog, 12.1.1), Timestamp for a 100 (8.2.6.1), an empty body. A To tag is added if `toTag` is given and To has none.
  * The request may be the `partial` of a {@link SipParseError}; what it lacks is left out.
  */
 export function buildResponse(
@@ -41,7 +41,11 @@ export function buildResponse(
   for (const line of request.lines) {
     if (line.name === 'to' && options.toTag !== undefined && !/;\s*tag\s*=/i.test(line.value)) {
       lines.push(line.withValue(`${line.value};tag=${options.toTag}`));
-    } else if (COPIED.has(line.name) || (options.recordRoute === true && line.name === 'record-route')) {
+    } else if (
+      COPIED.has(line.name) ||
+      (options.recordRoute === true && line.name === 'record-route') ||
+      (status === 100 && line.name === 'timestamp')
+    ) {
       lines.push(line);
     }
   }

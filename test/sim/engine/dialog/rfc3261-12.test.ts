@@ -119,6 +119,52 @@ describe('sim/engine: requests in dialogs (RFC 3261 12.2, 14)', () => {
     await peer.response(500);
   });
 
+  it('SUBSCRIBE with the tag of a dialog that is no more: what it makes has that tag, once', async () => {
+    const call = { callId: fresh('c'), from: '<sip:a@example.com>;tag=a', to: '<sip:s@example.com>;tag=before' };
+    peer.send(requestText(peer, { ...call, method: 'SUBSCRIBE', headers: ['Event: reg', 'Expires: 60'] }));
+    const { message, transaction } = await app.request('SUBSCRIBE');
+    const { tokens } = await app.reply(app.answer(message, transaction, 200, ['Expires: 60']));
+    expect((await peer.response(200)).get('to')).to.equal(call.to);
+    app.send(`sip||${tokens[11]}`, 'NOTIFY sip:placeholder SIP/2.0\r\nEvent: reg\r\n\r\n');
+    expect((await peer.request('NOTIFY')).get('from')).to.equal(call.to);
+    peer.send(requestText(peer, { ...call, method: 'SUBSCRIBE', cseq: 2, headers: ['Event: reg', 'Expires: 0'] }));
+    expect((await app.request('SUBSCRIBE')).dialog).to.equal(tokens[11]);
+  });
+
+  it('a BYE that is challenged may be sent again with credentials; 64*T1 later the dialog is gone', async () => {
+    const { dialog } = await answered();
+    for (const cseq of [1, 2]) {
+      await app.ask(`sip||${dialog}`, 'BYE sip:placeholder SIP/2.0\r\n\r\n');
+      const bye = await peer.request('BYE');
+      expect(bye.cseq!.number).to.equal(cseq);
+      peer.send(responseText(bye, 401));
+      await app.response(401);
+    }
+    bench.clock.advance(31_000);
+    expect(bench.engine.figures.dialogs).to.equal(1);
+    bench.clock.advance(1100);
+    expect(bench.engine.figures.dialogs).to.equal(0);
+  });
+
+  it('the answers to CANCEL and to its INVITE have one To tag (9.2)', async () => {
+    const call = { callId: fresh('c'), from: '<sip:a@example.com>;tag=a', branch: `z9hG4bK${fresh()}` };
+    peer.send(requestText(peer, { ...call, method: 'INVITE' }));
+    const { message, transaction } = await app.request('INVITE');
+    app.answer(message, transaction, 180);
+    const tag = (await peer.response(180)).to!.tag;
+    peer.send(requestText(peer, { ...call, method: 'CANCEL' }));
+    expect((await peer.response(200, 'CANCEL')).to!.tag).to.equal(tag);
+    expect((await peer.response(487)).to!.tag).to.equal(tag);
+  });
+
+  it('the 100 repeats the Timestamp of the INVITE (8.2.6.1)', async () => {
+    peer.send(requestText(peer, { method: 'INVITE', headers: ['Timestamp: 54.1'] }));
+    expect((await peer.response(100)).get('timestamp')).to.equal('54.1');
+    const { message, transaction } = await app.request('INVITE');
+    app.answer(message, transaction, 486);
+    await peer.response(486);
+  });
+
   it('another From tag is another dialog: 481', async () => {
     const { inDialog } = await answered();
     peer.send(requestText(peer, { ...inDialog, from: '<sip:a@example.com>;tag=other', method: 'BYE', cseq: 6 }));
