@@ -30,7 +30,8 @@ export function parseMessage(
   }
 }
 
-function parse(bytes: Buffer, mode: ParseMode, limits: MessageLimits): SipMessage {
+function parse(octets: Buffer, mode: ParseMode, limits: MessageLimits): SipMessage {
+  const bytes = mode === 'datagram' && octets[0] === CR ? withoutLineEnds(octets) : octets;
   const blank = bytes.indexOf('\r\n\r\n', 0, 'latin1');
   const headEnd = blank < 0 ? bytes.length : blank;
   const tooLarge = headEnd > limits.headBytes;
@@ -83,6 +84,8 @@ interface StartLine {
 }
 
 const EMPTY = Buffer.alloc(0);
+const CR = 13;
+const LF = 10;
 
 function refuse(fault: Fault, start: StartLine, message: SipMessage): SipParseError {
   const [code, text] = fault;
@@ -91,6 +94,13 @@ function refuse(fault: Fault, start: StartLine, message: SipMessage): SipParseEr
   if (!answerable) return new SipParseError(code, text, 'drop', start.method === undefined ? undefined : message);
   const status = code === 'version' ? 505 : code === 'body-too-large' ? 413 : 400;
   return new SipParseError(code, text, status, message);
+}
+
+/** CRLFs before a start line mean nothing (RFC 3261 7.5); StreamFramer has taken off those of streams. */
+function withoutLineEnds(octets: Buffer): Buffer {
+  let at = 0;
+  while (octets[at] === CR && octets[at + 1] === LF) at += 2;
+  return octets.subarray(at);
 }
 
 /** Request-Line = Method SP Request-URI SP SIP-Version; Status-Line = SIP-Version SP Status-Code SP Reason-Phrase. */

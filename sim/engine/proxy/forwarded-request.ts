@@ -24,6 +24,16 @@ export function hopOfRequest(core: Core, request: SipMessage): Hop | undefined {
   return hopOf(core, route === undefined ? parseUri(request.requestUri) : parseRouteUri(route));
 }
 
+/** 16.6 step 6: a strict router at the top of Route gets the request addressed to itself, its target goes last. */
+export function addressStrictRouter(request: SipMessage): void {
+  const [first, ...rest] = request.getAll('route');
+  const uri = first === undefined ? undefined : parseRouteUri(first);
+  if (first === undefined || uri === undefined || uri.params.has('lr')) return;
+  request.remove('route');
+  for (const route of [...rest, `<${request.requestUri}>`]) request.append('route', route);
+  request.requestUri = first.slice(first.indexOf('<') + 1, first.indexOf('>'));
+}
+
 /** 16.6 step 3; a request of RFC 2543 may come without. */
 export function decrementMaxForwards(request: SipMessage): void {
   request.setValue('max-forwards', String((request.maxForwards ?? 71) - 1));

@@ -6,7 +6,7 @@ import { viaValue } from '../core/requests.ts';
 import { buildResponse, parseUri, type SipMessage } from '../message/index.ts';
 import { serverKey } from '../transaction/keys.ts';
 import type { Flow } from '../transport/index.ts';
-import { decrementMaxForwards, hopOfRequest } from './forwarded-request.ts';
+import { addressStrictRouter, decrementMaxForwards, hopOfRequest } from './forwarded-request.ts';
 import { ProxyOperation } from './operation.ts';
 
 const TO_ONE = {
@@ -19,11 +19,23 @@ const TO_ONE = {
   extra: [],
 } as const;
 
-/** Whether a request inside a dialog comes to us as a proxy that stays in its path: its top Route is ours. */
+/**
+ * Whether a request inside a dialog comes to us as a proxy that stays in its path: its top Route is ours, or its Request-URI
+ * is what we wrote into Record-Route and a strict router put there (16.4).
+ */
 export function isForUsAsProxy(core: Core, request: SipMessage): boolean {
+  return hasOwnRoute(core, request) || (request.has('route') && isOwnRecordRoute(core, request));
+}
+
+function hasOwnRoute(core: Core, request: SipMessage): boolean {
   const route = request.getAll('route')[0];
   const uri = route === undefined ? undefined : parseRouteUri(route);
   return uri !== undefined && core.local.isOwn(uri);
+}
+
+function isOwnRecordRoute(core: Core, request: SipMessage): boolean {
+  const uri = parseUri(request.requestUri);
+  return uri?.params.has('lr') === true && core.local.isOwn(uri);
 }
 
 /** Forwards a request inside a dialog of others (16.12): no application hears of it. */
@@ -62,14 +74,14 @@ export function forwardInDialog(core: Core, request: SipMessage, flow: Flow): vo
 function forwardAck(core: Core, ack: SipMessage): void {
   const hop = hopOfRequest(core, ack);
   if (hop === undefined) return;
+  addressStrictRouter(ack);
   ack.insertFirst('via', viaValue(hop.point, core.ids.branch()));
   new RequestPath(core.transport, hop.to).send(ack.serialise());
 }
 
 /** 16.4: takes our own Routes off the top, and undoes what a strict router did to the Request-URI. */
 function popOwnRoutes(core: Core, request: SipMessage): void {
-  const uri = parseUri(request.requestUri);
-  if (uri?.params.has('lr') === true && core.local.isOwn(uri)) {
+  if (isOwnRecordRoute(core, request)) {
     const routes = request.getAll('route');
     const last = routes.pop();
     const target = last === undefined ? undefined : parseRouteUri(last);
@@ -79,5 +91,5 @@ function popOwnRoutes(core: Core, request: SipMessage): void {
       request.requestUri = last!.slice(last!.indexOf('<') + 1, last!.indexOf('>'));
     }
   }
-  while (isForUsAsProxy(core, request)) request.removeTop('route');
+  while (hasOwnRoute(core, request)) request.removeTop('route');
 }

@@ -7,7 +7,7 @@ import type { ServerTransaction } from '../transaction/transactions.ts';
 import type { Flow } from '../transport/index.ts';
 import { bestResponse } from './best-response.ts';
 import { Branch, type BranchOwner } from './branch.ts';
-import { forwardedRequest, hopOf, hopOfRequest } from './forwarded-request.ts';
+import { addressStrictRouter, forwardedRequest, hopOf, hopOfRequest } from './forwarded-request.ts';
 
 export interface ProxyOptions {
   readonly remainInDialog: boolean;
@@ -83,6 +83,7 @@ export class ProxyOperation implements InviteServerUser, BranchOwner {
       this.#settle(this.#made(500));
       return;
     }
+    addressStrictRouter(request);
     const branchId = this.#core.ids.branch();
     request.insertFirst('via', viaValue(hop.point, branchId));
     const branch = new Branch(this.#core, this, request.requestUri, request, hop);

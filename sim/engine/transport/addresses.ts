@@ -11,12 +11,15 @@ export function plainAddress(host: string): string {
   return isIPv6(address) ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address;
 }
 
-/** The numeric address of a host: itself if numeric, else what the table says (names in lower case). */
+/**
+ * The numeric address of a host: itself if numeric, else what the table says (names in lower case). `localhost` needs no
+ * table (RFC 6761 6.3).
+ */
 export function resolveHost(host: string, table: Readonly<Record<string, string>>): string | undefined {
   const plain = plainAddress(host);
   if (isIP(plain) !== 0) return plain;
   const name = plain.toLowerCase();
-  const address = Object.hasOwn(table, name) ? table[name] : undefined;
+  const address = Object.hasOwn(table, name) ? table[name] : name === 'localhost' ? '127.0.0.1' : undefined;
   return address === undefined || isIP(address) === 0 ? undefined : plainAddress(address);
 }
 

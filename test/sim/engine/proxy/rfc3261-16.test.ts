@@ -233,6 +233,36 @@ describe('sim/engine: stateful proxy (RFC 3261 16)', () => {
     const info = await callee.request('INFO');
     expect(info.requestUri).to.equal(to(callee));
     expect(info.has('route')).to.equal(false);
+    // A strict router takes our own Route for the Request-URI: nothing but that tells whose request it is.
+    caller.send(
+      requestText(caller, {
+        method: 'MESSAGE',
+        uri: own,
+        from: '<sip:a@example.com>;tag=a',
+        to: '<sip:u@example.com>;tag=u',
+        headers: [`Route: <${to(callee)}>`],
+      }),
+    );
+    const message = await callee.request('MESSAGE');
+    expect(message.requestUri).to.equal(to(callee));
+    expect(message.has('route')).to.equal(false);
+  });
+
+  it('a strict router behind us: the request is addressed to it, the target goes last (16.6 step 6)', async () => {
+    const strict = await bench.peer('udp');
+    const { host, port } = bench.at('udp');
+    const inDialog = {
+      uri: 'sip:target@192.0.2.1',
+      from: '<sip:a@example.com>;tag=a',
+      to: '<sip:u@example.com>;tag=u',
+      headers: [`Route: <sip:${host}:${port};lr>, <${to(strict)}>, <sip:192.0.2.2;lr>`],
+    };
+    for (const method of ['INFO', 'ACK']) {
+      caller.send(requestText(caller, { ...inDialog, method }));
+      const request = await strict.request(method);
+      expect(request.requestUri).to.equal(to(strict));
+      expect(request.getAll('route')).to.deep.equal(['<sip:192.0.2.2;lr>', '<sip:target@192.0.2.1>']);
+    }
   });
 
   it('in a dialog: Max-Forwards 0 is 483, a dialog that ends here and does not exist 481', async () => {

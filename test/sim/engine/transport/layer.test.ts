@@ -188,6 +188,23 @@ describe('RFC 3261 18, RFC 7118: transports', () => {
     ]);
   });
 
+  it('localhost is the loopback address, unless the host table says otherwise (RFC 6761 6.3)', async () => {
+    const { port } = await listen(bob, 'udp');
+    await listen(alice, 'udp');
+    alice.layer.send(options('a'), { protocol: 'udp', host: 'LocalHost', port }, alice.failed);
+    await until('the request', () => bob.messages.length === 1);
+    expect(new Party({ hosts: { localhost: '127.0.0.9' } }).layer.resolve('localhost')).to.equal('127.0.0.9');
+  });
+
+  it('7.5: CRLFs before the start line are ignored, in a datagram too', async () => {
+    const { port } = await listen(bob, 'udp');
+    await listen(alice, 'udp');
+    const octets = Buffer.concat([Buffer.from('\r\n\r\n\r\n'), options('a')]);
+    alice.layer.send(octets, { protocol: 'udp', host: '127.0.0.1', port }, alice.failed);
+    await until('the request', () => bob.messages.length === 1);
+    expect(bob.messages[0]!.message.startLine).to.equal('OPTIONS sip:bob@biloxi.com SIP/2.0');
+  });
+
   it('names each failure', async () => {
     const { port } = await listen(alice, 'udp');
     await listen(alice, 'tcp');
