@@ -17,6 +17,13 @@ import { type ControlAnswer, fromLine, LIFE_HEADER, PATHS } from './wire.ts';
 const ANSWER_MS = 60_000;
 /** Verbs that run at one time; more wait for their turn, since a TLS handshake costs more than most verbs. */
 const CONNECTIONS = 32;
+/**
+ * Longest that a connection may take to be established. An actor that starts again in another place leaves attempts at the old
+ * one without any answer; the next attempt finds the new one.
+ */
+const CONNECT_MS = 2_000;
+/** Attempts to connect for one verb or reading; nothing has been sent before one succeeds. */
+const CONNECT_ATTEMPTS = 5;
 /** Longest that records may lag behind the answer of the verb that made them. */
 const RECORDS_MS = 5_000;
 const OFFSET_SAMPLES = 5;
@@ -57,7 +64,7 @@ export class RemoteControl implements ActorControl {
     this.#url = actor.url;
     const { certificate, privateKey, ca } = actor.tls;
     this.#agent = new Agent({
-      connect: { cert: certificate, key: privateKey, ca },
+      connect: { cert: certificate, key: privateKey, ca, timeout: CONNECT_MS },
       connections: CONNECTIONS,
       bodyTimeout: 0,
       headersTimeout: ANSWER_MS,
@@ -131,21 +138,25 @@ export class RemoteControl implements ActorControl {
     bounds: readonly AbortSignal[] = [AbortSignal.timeout(ANSWER_MS)],
   ): Promise<Awaited<ReturnType<typeof fetch>>> {
     const headers = body === undefined ? {} : { 'content-type': 'application/json' };
-    try {
-      return await fetch(this.#url + path, {
-        method,
-        headers,
-        dispatcher: this.#agent,
-        signal: AbortSignal.any([this.#closed.signal, ...bounds]),
-        ...(body === undefined ? {} : { body }),
-      });
-    } catch (cause) {
-      const slow = (cause as Error).name === 'TimeoutError';
-      const reason = ((cause as Error).cause as Error | undefined)?.message ?? (cause as Error).message;
-      throw new ControlError(
-        slow ? 'CONTROL_TIMEOUT' : 'CONTROL_UNREACHABLE',
-        `${this.name} at ${this.#url} did not answer: ${reason}`,
-      );
+    const signal = AbortSignal.any([this.#closed.signal, ...bounds]);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await fetch(this.#url + path, {
+          method,
+          headers,
+          dispatcher: this.#agent,
+          signal,
+          ...(body === undefined ? {} : { body }),
+        });
+      } catch (cause) {
+        const { name, message } = cause as Error;
+        const reason = (cause as Error).cause as NodeJS.ErrnoException | undefined;
+        if (reason?.code === 'UND_ERR_CONNECT_TIMEOUT' && attempt < CONNECT_ATTEMPTS && !signal.aborted) continue;
+        throw new ControlError(
+          name === 'TimeoutError' ? 'CONTROL_TIMEOUT' : 'CONTROL_UNREACHABLE',
+          `${this.name} at ${this.#url} did not answer: ${reason?.message ?? message}`,
+        );
+      }
     }
   }
 

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { connect } from 'node:tls';
 import { expect } from 'chai';
 import { createTestCa } from '../../../actors/security/ca.ts';
@@ -125,6 +125,30 @@ describe('control interface: an actor in another process', () => {
         () => false,
       );
     expect(seen.map((r) => r.sequence).slice(0, 4)).to.deep.equal([0, 1, 2, 0]);
+  });
+
+  it('does not hang on to an attempt at a place where the actor no longer is', async () => {
+    const seen: MessageRecord[] = [];
+    remote.onRecord((record) => seen.push(record));
+    await server.stop();
+    // Whoever connects now is taken and never answered, as at the old address of a container that has been started anew.
+    const stuck: Socket[] = [];
+    const silent = createServer((socket) => stuck.push(socket.on('error', () => {})));
+    await new Promise<void>((resolve) => silent.listen(port, '127.0.0.1', resolve));
+    try {
+      const end = Date.now() + 5_000;
+      while (stuck.length === 0 && Date.now() < end) await new Promise(setImmediate);
+      expect(stuck, 'attempts of the record stream').not.to.have.length(0);
+      const ask = remote.do('speak', { times: 1 });
+      while (stuck.length < 2 && Date.now() < end) await new Promise(setImmediate);
+      silent.close();
+      await serve(port);
+      await Promise.all([ask, remote.do('speak', { times: 1 })]);
+      expect(seen.map((r) => r.sequence)).to.deep.equal([0, 1]);
+    } finally {
+      for (const socket of stuck) socket.destroy();
+      silent.close();
+    }
   });
 
   it('refuses whoever does not hold the runner’s certificate', async () => {
