@@ -33,11 +33,15 @@ export interface TokenClaims {
  */
 export type CheckToken = (token: string) => Promise<TokenClaims>;
 
-/** @param servers identities that MCPTT servers may have */
+/**
+ * @param servers identities that MCPTT servers may have
+ * @param kmsUri the KMS's own identity: with a key set of it, or of a server, a user could sign or open what is theirs
+ */
 export async function authorize(
   request: IncomingMessage,
   checkToken: CheckToken,
   servers: readonly string[],
+  kmsUri: string,
 ): Promise<Principal> {
   const [header, another] = request.headersDistinct.authorization ?? [];
   // RFC 6750 section 3.1, invalid_request: which of the two would count is not to be left to the HTTP stack.
@@ -46,6 +50,9 @@ export async function authorize(
   if (header !== undefined) {
     const token = tokenOf(header);
     const claims = await checkToken(token);
+    if (claims.mcpttId === kmsUri || servers.includes(claims.mcpttId)) {
+      throw new KmsRefusal('KMS_OTHER_IDENTITY', 'the identity of this token is that of the KMS or of an MCPTT server');
+    }
     return { kind: 'user', uri: claims.mcpttId, oauthClientId: claims.clientId, until: claims.expiresAt };
   }
   const socket = request.socket as TLSSocket;

@@ -94,13 +94,14 @@ export class CekService {
    */
   async obtain(slot: CekSlot, limit = Number.POSITIVE_INFINITY): Promise<CekRecord | undefined> {
     if (!this.#parts.policy().protectionRequired) return undefined;
-    const { record, isNew } = await this.#locks.run(slotName(slot), async () => {
+    const record = await this.#locks.run(slotName(slot), async () => {
       const existing = await this.#serving(slot);
-      if (existing === undefined) return { record: await this.#issue(slot, undefined, limit), isNew: true };
+      if (existing === undefined) return this.#issue(slot, undefined, limit);
       this.#audit('cek-given-again', existing);
-      return { record: existing, isNew: false };
+      return existing;
     });
-    if (isNew) await this.#endBefore(record);
+    // For one that is given again too: a KMS that was killed after the issue had not come to this.
+    await this.#endBefore(record);
     return record;
   }
 

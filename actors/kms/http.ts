@@ -73,12 +73,15 @@ export function createHttpApp(parts: HttpParts): Express {
     if (req.headers.host === undefined && req.httpVersion !== '1.0') {
       throw new KmsRefusal('KMS_BAD_HTTP', 'there is no Host header');
     }
+    if ((req.headersDistinct.host?.length ?? 0) > 1) {
+      throw new KmsRefusal('KMS_BAD_HTTP', 'there is more than one Host header');
+    }
     next();
   });
 
   /** Authorizes first, so that nobody else's body is ever parsed. */
   app.use(async (req, _res, next) => {
-    const principal = await authorize(req, parts.checkToken, parts.servers);
+    const principal = await authorize(req, parts.checkToken, parts.servers, parts.kmsUri);
     exchanges.set(req, { principal });
     const wait = parts.rateLimit.take(principal.uri);
     if (wait > 0) throw new KmsRefusal('KMS_TOO_MANY_REQUESTS', `too many requests: come again in ${wait} s`, wait);

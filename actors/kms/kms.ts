@@ -184,6 +184,8 @@ class Kms implements Actor {
         // The application refuses what has none, with a KmsError.
         requireHostHeader: false,
       });
+      // Node would answer 417 by itself; what nobody knows of may be read past (RFC 9110 section 10.1.1).
+      listening.server.on('checkExpectation', app);
       answerUnreadable(listening.server, { kmsUri: this.#config.kmsUri, clock, audit });
       this.#running = { ...parts, ...listening };
     } catch (error) {
@@ -192,6 +194,7 @@ class Kms implements Actor {
     }
     this.#metrics.observe({ streams: () => events.open, audit });
     try {
+      this.#deny(await store.deniedUsers());
       await ceks.start();
     } catch (error) {
       await this.stop();
@@ -325,8 +328,8 @@ class Kms implements Actor {
     const filter = filterOf(args);
     const { userUri } = filter;
     if (userUri !== undefined && args.deny !== false) {
-      const denied = new Set([...this.#policy.deniedMcpttIds, userUri]);
-      this.#policy = changePolicy(this.#policy, { deniedMcpttIds: [...denied] });
+      this.#deny([userUri]);
+      await this.#keepDenied();
     }
     return { ended: await this.#parts().ceks.end(filter, 'revoked', { kind: 'operator' }) };
   }
@@ -335,8 +338,20 @@ class Kms implements Actor {
     return changePolicy(DEFAULT_POLICY, this.#config.policy ?? {});
   }
 
+  #deny(userUris: readonly string[]): void {
+    const denied = new Set([...this.#policy.deniedMcpttIds, ...userUris]);
+    this.#policy = changePolicy(this.#policy, { deniedMcpttIds: [...denied] });
+  }
+
+  /** Whom the operator has denied stays denied over a restart; whom the configuration denies it may allow again. */
+  async #keepDenied(): Promise<void> {
+    const configured = this.#configuredPolicy().deniedMcpttIds;
+    await this.#parts().store.setDeniedUsers(this.#policy.deniedMcpttIds.filter((id) => !configured.includes(id)));
+  }
+
   async #setPolicy(args: JsonObject): Promise<Json> {
     this.#policy = changePolicy(this.#policy, args as PolicyChange);
+    await this.#keepDenied();
     this.#parts().audit.write('policy-changed', { changed: Object.keys(args) });
     this.#parts().ceks.policyChanged();
     return asJson(this.#policy);

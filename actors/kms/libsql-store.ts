@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS events (
 CREATE INDEX IF NOT EXISTS by_user ON events (user_uri, id);
 CREATE TABLE IF NOT EXISTS key_sets (
   user_uri TEXT NOT NULL, period INTEGER NOT NULL, sealed BLOB NOT NULL, PRIMARY KEY (user_uri, period));
+CREATE TABLE IF NOT EXISTS denied_users (user_uri TEXT PRIMARY KEY);
 `;
 
 interface Row {
@@ -197,6 +198,18 @@ class LibsqlStore implements KmsStore {
     const sealed = Buffer.from(this.#vault.seal(octets, `${keyPeriodNo} ${userUri}`));
     this.#sql('INSERT OR IGNORE INTO key_sets VALUES (?, ?, ?)').run(userUri, keyPeriodNo, sealed);
     return (await this.keySet(userUri, keyPeriodNo))!;
+  }
+
+  async deniedUsers(): Promise<string[]> {
+    const rows = this.#sql('SELECT user_uri FROM denied_users ORDER BY rowid').all() as { user_uri: string }[];
+    return rows.map((row) => row.user_uri);
+  }
+
+  async setDeniedUsers(userUris: readonly string[]): Promise<void> {
+    this.#atomically(() => {
+      this.#sql('DELETE FROM denied_users').run();
+      for (const userUri of userUris) this.#sql('INSERT OR IGNORE INTO denied_users VALUES (?)').run(userUri);
+    });
   }
 
   async prune(before: { time: number }): Promise<void> {

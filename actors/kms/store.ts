@@ -95,6 +95,10 @@ export interface KmsStore {
   keySet(userUri: string, keyPeriodNo: number): Promise<Uint8Array | undefined>;
   /** Keeps a key set unless there is one; @returns the one that is kept. */
   putKeySet(userUri: string, keyPeriodNo: number, octets: Uint8Array): Promise<Uint8Array>;
+  /** MCPTT IDs that the operator has denied, beyond what the configuration says. */
+  deniedUsers(): Promise<string[]>;
+  /** @param userUris all of them, in the place of those before */
+  setDeniedUsers(userUris: readonly string[]): Promise<void>;
   /** Forgets events about CEKs that ended before that time. */
   prune(before: { time: number }): Promise<void>;
   close(): Promise<void>;

@@ -1,5 +1,5 @@
 /** What is no HTTP request, or does not come in in time, is refused with a KmsError like everything else. */
-import { type ServerResponse, STATUS_CODES } from 'node:http';
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Server } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../sim/engine/clock.ts';
@@ -35,7 +35,15 @@ export function answerUnreadable(server: Server, parts: UnreadableParts): void {
       socket.destroy();
       return;
     }
-    const refusal = refusalOf(error);
+    refuse(socket, refusalOf(error));
+  });
+  // Node hands this method over with the bare connection.
+  server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
+    socket.on('error', () => socket.destroy());
+    refuse(socket, new KmsRefusal('KMS_WRONG_METHOD', 'CONNECT is not for this server: it takes POST'), 'Allow: POST');
+  });
+
+  function refuse(socket: Duplex, refusal: KmsRefusal, ...headers: readonly string[]): void {
     const { code, status, message: reason } = refusal;
     parts.audit.write('refused', { code, status, resource: 'unknown', userUri: null, reason });
     const body = bareRefusal(parts, refusal);
@@ -45,9 +53,10 @@ export function answerUnreadable(server: Server, parts: UnreadableParts): void {
       'Cache-Control: no-store',
       `Content-Type: ${KMS_MEDIA_TYPE}`,
       `Content-Length: ${body.length}`,
+      ...headers,
     ];
     socket.end(Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`), body]), () => socket.destroy());
-  });
+  }
 }
 
 function refusalOf({ code }: NodeJS.ErrnoException): KmsRefusal {

@@ -172,6 +172,7 @@ function keyNameOf(token: string): string {
   let header: ReturnType<typeof decodeProtectedHeader>;
   try {
     if (token.length > LONGEST_TOKEN) throw new RangeError('too long');
+    if (!token.split('.').every(isBase64Url)) throw new TypeError('not base64url');
     header = decodeProtectedHeader(token);
   } catch (error) {
     throw new TokenError('TOKEN_MALFORMED', 'the access token is not a signed JWT', { cause: error });
@@ -183,6 +184,9 @@ function keyNameOf(token: string): string {
   if (typeof header.kid !== 'string') throw new TokenError('TOKEN_UNKNOWN_KEY', 'the access token names no key');
   return header.kid;
 }
+
+/** RFC 7515 section 2: without padding, and as RFC 4648 section 3.5 allows to insist, in the one form that those octets have. */
+const isBase64Url = (part: string): boolean => Buffer.from(part, 'base64url').toString('base64url') === part;
 
 function readClaims(payload: JWTPayload): AccessToken {
   const { mcptt_id: mcpttId, client_id: clientId, scope, sub, jti, iat, exp } = payload;

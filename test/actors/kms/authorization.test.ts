@@ -7,9 +7,11 @@ import {
   ALICE,
   BOB,
   createSetting,
+  KMS_URI,
   post,
   type RunningKms,
   SCOPE,
+  SERVER_ID,
   SESSION,
   type Setting,
   startKms,
@@ -138,6 +140,12 @@ describe('AUTH-1 to AUTH-3: the KMS access token', () => {
     expect(scopeless.headers.get('www-authenticate')).to.contain(`error="insufficient_scope"`).and.contain(`scope="`);
     expect(scopeless.headers.get('www-authenticate')).to.contain(SCOPE);
   });
+
+  for (const mine of [KMS_URI, SERVER_ID]) {
+    it(`a token for ${mine} is refused, whoever signed it: that identity is no user's`, async () => {
+      await refusedWith(403, await setting.idm.sign(claims({ mcptt_id: mine })), { userUri: mine });
+    });
+  }
 
   it('another scheme than Bearer is refused', async () => {
     const answer = await post(setting.asUe, url, { headers: { authorization: 'Basic YTpi' } });

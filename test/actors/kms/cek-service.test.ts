@@ -104,6 +104,23 @@ describe('CEK-1 and CEK-2: issue', () => {
     await close();
   });
 
+  it('a client that has started over, and was answered by a failure half-way, has its old CEK ended when it asks again', async () => {
+    const { get, store, stateOf, acknowledge, close } = setUp();
+    const before = await get();
+    await acknowledge();
+    const change = store.change.bind(store);
+    store.change = () => Promise.reject(new Error('killed here'));
+    const next = { ...SLOT, sipSession: 'sip:ue-1@192.0.2.9;transport=ws' };
+    expect(await get(next).catch((error: Error) => error.message)).to.equal('killed here');
+    store.change = change;
+    expect(await stateOf(before.keyId)).to.equal('active');
+    const { keyId } = await get(next);
+    expect(await stateOf(before.keyId)).to.equal('ended');
+    expect(await acknowledge()).to.deep.equal([`cek ${keyId}`, `end ${before.keyId}`]);
+    expect((await store.cek(before.keyId))?.endReason).to.equal('superseded');
+    await close();
+  });
+
   it('a Key ID that was ever given is not given again, also after its CEK has ended', async () => {
     // A source of Key IDs that offers the first one twice more before another.
     const keyIds = ['0badcafe', '0badcafe', '0badcafe', '0badcaff'].map((text) => Buffer.from(text, 'hex'));

@@ -362,6 +362,35 @@ describe('HTTP-1 at the KMS', () => {
         expect(answer, 'RFC 6750 section 3.1').to.match(/^WWW-Authenticate: Bearer .*error="invalid_request"/m);
       }
     });
+    it('400 for two Host headers, in either order (RFC 9112 section 3.2)', async () => {
+      const { host } = new URL(running.url);
+      for (const pair of [
+        [host, 'other'],
+        ['other', host],
+      ]) {
+        const hosts = pair.map((one) => `Host: ${one}`);
+        const answer = await raw(
+          [`POST ${KMS_PATHS.init} HTTP/1.1`, ...hosts, `Authorization: Bearer ${await token()}`],
+          '',
+        );
+        expect(answer).to.match(/^HTTP\/1.1 400 /);
+        expect(answer).to.contain('<ErrorCode>1008</ErrorCode>');
+      }
+    });
+    it('405 with a KmsError for CONNECT; an Expect that nobody knows is read past (RFC 9110 section 10.1.1)', async () => {
+      const { host } = new URL(running.url);
+      const connect = await raw(
+        [`CONNECT ${host} HTTP/1.1`, `Host: ${host}`, `Authorization: Bearer ${await token()}`],
+        '',
+      );
+      expect(connect)
+        .to.match(/^HTTP\/1.1 405 /)
+        .and.to.contain('<ErrorCode>3004</ErrorCode>');
+      const expecting = await raw([`POST ${KMS_PATHS.init} HTTP/1.1`, `Host: ${host}`, 'Expect: miracles'], '');
+      expect(expecting)
+        .to.match(/^HTTP\/1.1 401 /)
+        .and.to.contain('<ErrorCode>2001</ErrorCode>');
+    });
     it('a KmsError for what is no HTTP request, too: 400, 431, and 408 for one that does not come in in time', async () => {
       const impatient = await startKms(setting, { connect: false, config: { requestTimeout: 100 } });
       const { hostname, port } = new URL(impatient.url);

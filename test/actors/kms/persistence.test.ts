@@ -102,6 +102,34 @@ describe('KMS: what outlives a process', () => {
       .with.length.greaterThan(1);
   });
 
+  it('a user whom the operator has revoked is refused over a restart too, until policy allows it again', async () => {
+    const refusedAt = (url: string) =>
+      ask(url).then(
+        () => 'accepted',
+        (error: Error) => error.message,
+      );
+    const policy = { deniedMcpttIds: ['sip:mallory@mcptt.example'] };
+    const first = await startKms(setting, { stateFolder: folder, config: { policy } });
+    await ask(first.url);
+    await first.kms.verbs.cekRevoke!({ user: ALICE });
+    await first.kms.stop();
+
+    const second = await startKms(setting, { stateFolder: folder, config: { policy } });
+    expect(await refusedAt(second.url)).to.equal('status 403');
+    expect(await second.kms.readings.policy!({})).to.have.deep.property('deniedMcpttIds', [
+      ...policy.deniedMcpttIds,
+      ALICE,
+    ]);
+    await second.kms.verbs.resetPolicy!({});
+    expect(await refusedAt(second.url)).to.equal('accepted');
+    await second.kms.stop();
+
+    // What the configuration denied is the configuration's to allow again.
+    const third = await startKms(setting, { stateFolder: folder });
+    expect(await third.kms.readings.policy!({})).to.have.deep.property('deniedMcpttIds', []);
+    await third.kms.stop();
+  });
+
   it('a store that belongs to other master secrets is refused, not misread', async () => {
     const file = join(folder, 'kms.db');
     const record = {

@@ -167,6 +167,19 @@ describe('access tokens (RFC 9068, RFC 6750, TS 33.180 annex B)', () => {
     await refusal(verifier, `${header}.${payload}.${bad.toString('base64url')}`, 'TOKEN_SIGNATURE');
   });
 
+  it('a part written otherwise than base64url has it: padded, or with bits set that carry nothing (RFC 7515 section 2)', async () => {
+    const token = await signed(key);
+    const parts = token.split('.');
+    // 64 octets leave four bits of the last character of the signature unused.
+    const last = token.at(-1)!;
+    const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+    const other = alphabet[alphabet.indexOf(last) + 1]!;
+    await refusal(verifier, `${token.slice(0, -1)}${other}`, 'TOKEN_MALFORMED');
+    await refusal(verifier, `${token}==`, 'TOKEN_MALFORMED');
+    await refusal(verifier, `${parts[0]}=.${parts[1]}.${parts[2]}`, 'TOKEN_MALFORMED');
+    await refusal(verifier, `${token}.`, 'TOKEN_MALFORMED');
+  });
+
   it('algorithm none, in any spelling', async () => {
     for (const alg of ['none', 'None', 'NONE', '', undefined]) {
       const token = `${encoded({ alg, typ: 'at+jwt', kid: 'k1' })}.${encoded(claims())}.`;
