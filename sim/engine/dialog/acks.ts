@@ -51,9 +51,10 @@ export class Acks {
     return { request, point, send: () => path.send(request.serialise()) };
   }
 
-  /** An application acknowledges a reliable provisional response: RAck is ours to know. */
+  /** An application acknowledges a reliable provisional response: RAck is ours to know, its own says which one is meant. */
   sendPrack(app: AppConnection, messageId: string, dialog: Dialog, text: SipMessage, routeUri: string): void {
-    const reliable = dialog.reliableReceived;
+    const meant = /^\s*(\d+)/.exec(text.get('rack') ?? '')?.[1];
+    const reliable = dialog.acknowledgeReliable(meant === undefined ? undefined : Number(meant));
     if (reliable === undefined) throw refused('Server error: unable to find IIP when sending PRACK');
     const rack = `${reliable.rseq} ${reliable.sequence} INVITE`;
     this.#uac.sendInsideDialog(app, messageId, dialog, text, routeUri, [['rack', rack]]);

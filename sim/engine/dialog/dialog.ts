@@ -12,6 +12,12 @@ const AT_ONCE: Deliver = (frame) => frame();
 /** RFC 3261 13.2.1, RFC 3262 5, RFC 3311 5.1. */
 const BEARS_OFFERS: ReadonlySet<string> = new Set(['INVITE', 'ACK', 'PRACK', 'UPDATE']);
 
+interface Rack {
+  readonly rseq: number;
+  /** CSeq number of its INVITE. */
+  readonly sequence: number;
+}
+
 export type DialogRole = 'uac' | 'uas';
 export type DialogState = 'early' | 'confirmed' | 'terminated';
 
@@ -67,8 +73,9 @@ export class Dialog {
   session: SessionTimer | undefined;
   /** The body with which our side last described the session, and its Content-Type: what a refresh repeats. */
   description: { readonly contentType: string; readonly body: Buffer } | undefined;
-  /** RSeq and CSeq number of the last reliable provisional response received: what a PRACK acknowledges. */
-  reliableReceived: { readonly rseq: number; readonly sequence: number } | undefined;
+  /** The reliable provisional responses received that no PRACK has acknowledged, and the last one. */
+  #reliable: { readonly rack: Rack; readonly response: SipMessage; readonly flow: Flow | undefined }[] = [];
+  #lastReliable: Rack | undefined;
   /** The last RSeq of each branch of our INVITE, by its To tag: each is an early dialog of its own (RFC 3262 4). */
   readonly #rseqs = new Map<string | undefined, number>();
   #state: DialogState = 'early';
@@ -130,18 +137,33 @@ export class Dialog {
     this.inviteSent = true;
     this.inviteSequence = sequence;
     this.repeatAck = undefined;
-    this.reliableReceived = undefined;
+    this.#reliable = [];
+    this.#lastReliable = undefined;
     this.#rseqs.clear();
   }
 
   /** A reliable provisional response has come. @returns false if it is repeated or out of order: discarded (RFC 3262 4). */
-  takeReliable(response: SipMessage, rseq: number): boolean {
+  takeReliable(response: SipMessage, rseq: number, flow: Flow | undefined): boolean {
     const tag = response.to?.tag;
     const last = this.#rseqs.get(tag);
     if (last !== undefined && rseq !== last + 1) return false;
     this.#rseqs.set(tag, rseq);
-    this.reliableReceived = { rseq, sequence: this.inviteSequence };
+    const rack = { rseq, sequence: this.inviteSequence };
+    this.#lastReliable = rack;
+    this.#reliable.push({ rack, response, flow });
     return true;
+  }
+
+  /**
+   * A PRACK is about to leave: the dialog turns to the branch of the response that it acknowledges.
+   * @param rseq as the application has it; without one the last response is meant.
+   * @returns undefined if none was received.
+   */
+  acknowledgeReliable(rseq: number | undefined): Rack | undefined {
+    const at = this.#reliable.findIndex(({ rack }) => rack.rseq === rseq);
+    const [found] = at < 0 ? [] : this.#reliable.splice(at, 1);
+    if (found?.flow !== undefined && this.#state === 'early') this.learnFromResponse(found.response, found.flow);
+    return found?.rack ?? this.#lastReliable;
   }
 
   confirm(): void {

@@ -265,6 +265,32 @@ describe('sim/engine: dialogs of an unmodified drachtio-srf', () => {
     expect(peer.inbox.items.filter((m) => m.method === 'PRACK')).to.deep.equal([]);
   });
 
+  it('100rel as UAC: branches that ring at the same moment get each its own PRACK', async () => {
+    await connected(0);
+    const call = srf.createUAC(`sip:bob@127.0.0.1:${peer.port}`, { localSdp: SDP, headers: { Supported: '100rel' } });
+    const invite = await peer.request('INVITE');
+    const contact = (tag: string): string => `Contact: <sip:${tag}@127.0.0.1:${peer.port}>`;
+    // The same RSeq twice: order alone tells the last two apart.
+    const ringing = [
+      ['one', 100],
+      ['two', 7],
+      ['three', 7],
+    ] as const;
+    for (const [tag, rseq] of ringing) {
+      const headers = [contact(tag), 'Require: 100rel', `RSeq: ${rseq}`];
+      peer.send(responseText(invite, 183, { tag, headers }));
+    }
+    for (const [tag, rseq] of ringing) {
+      const prack = await peer.request('PRACK');
+      expect([prack.to!.tag, prack.requestUri]).to.deep.equal([tag, `sip:${tag}@127.0.0.1:${peer.port}`]);
+      expect(prack.get('rack')).to.equal(`${rseq} ${invite.cseq!.number} INVITE`);
+      peer.send(responseText(prack, 200));
+    }
+    peer.send(responseText(invite, 200, { tag: 'two', headers: [contact('two')] }));
+    expect((await peer.request('ACK')).to!.tag).to.equal('two');
+    await call;
+  });
+
   it('SUBSCRIBE as UAS: NOTIFY goes inside the dialog, and the terminating one ends it', async () => {
     const dialogs: SrfDialog[] = [];
     srf.subscribe((req, res) => {
