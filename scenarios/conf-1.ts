@@ -57,6 +57,7 @@ export const conf1: Scenario = {
           ['sendMessage', { user: 'alice', to: mcpttId('nobody'), text: TEXT }],
           ['sendMessage', { user: 'bob', to: mcpttId('carol'), text: TEXT }],
         ];
+        t.hold('mcptt-as', 'TS 24.379 11.1.1');
         for (const [verb, args] of far) {
           const ue = args.user === 'bob' ? b : a;
           await refused(`${verb} of ${args.user} to ${args.to}`, ue.do(verb, args));

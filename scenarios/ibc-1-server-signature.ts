@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import type { JsonObject } from '../sim/control/actor.ts';
 import type { Scenario, StepContext } from '../sim/scenario/scenario.ts';
 import { client, mcpttId } from './checks/keys.ts';
-import { refused } from './checks/refusal.ts';
+import { refused, refusedByUe } from './checks/refusal.ts';
 import { cmsOf } from './checks/sealed.ts';
 import { header } from './checks/sip.ts';
 import { CHOICES } from './choices.ts';
@@ -74,9 +74,9 @@ export const ibc1ServerSignature: Scenario = {
         for (const [what, deviation] of DEVIATIONS) {
           await server.do('deviate', { deviate: [deviation] });
           const send = t.actor('ue').do('sendMessage', { user: 'alice', to: mcpttId('bob'), text: what });
-          const refusal = await refused(`a MESSAGE ${what}`, send);
-          expect(refusal.detail.status, `answer to a MESSAGE ${what}`).to.equal(493);
+          await refusedByUe(t, `a MESSAGE ${what}`, 'ue-b', send, 493);
         }
+        t.hold('ue', 'Figure 7.x.2-2');
         // Asked first: with its answer, all records that it has made so far are here.
         expect(await t.actor('ue-b').read('messages', { user: 'bob' }), 'messages shown').to.deep.equal([]);
         const sip = { interface: 'SIP-1', actor: 'ue-b', direction: 'sent', method: 'MESSAGE', status: 493 } as const;

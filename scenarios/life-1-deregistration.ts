@@ -1,6 +1,6 @@
 import type { Scenario } from '../sim/scenario/scenario.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
-import { ends, oldKeyIdIsRefused } from './steps/life-1.ts';
+import { coreTells, ends, oldKeyIdIsRefused } from './steps/life-1.ts';
 
 /**
  * LIFE-1 (pCR 7.x.3): the SIP session is torn down by the UE.
@@ -23,6 +23,7 @@ export const life1Deregistration: Scenario = {
       /deregistered/,
       async (t) => {
         await t.actor('ue').do('deregister');
+        await coreTells(t);
       },
       'mcptt-as',
       { ueFirst: true },

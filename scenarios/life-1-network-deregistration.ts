@@ -1,6 +1,6 @@
 import type { Scenario } from '../sim/scenario/scenario.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
-import { ends, oldKeyIdIsRefused } from './steps/life-1.ts';
+import { coreTells, ends, oldKeyIdIsRefused } from './steps/life-1.ts';
 
 /**
  * LIFE-1 (pCR 7.x.3): the SIP session is torn down by the network.
@@ -26,6 +26,7 @@ export const life1NetworkDeregistration: Scenario = {
       async (t) => {
         const { impu } = await t.actor('ue').read<{ impu: string }>('registration');
         await t.actor('sip-core').do('deregisterSubscriber', { impu });
+        await coreTells(t);
       },
     ),
     oldKeyIdIsRefused,

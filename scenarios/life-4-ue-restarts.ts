@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import type { Scenario } from '../sim/scenario/scenario.ts';
 import { bindings, expectForgotten, expectRetired, kmsKeys, mcpttId, sharedKey, sipSession } from './checks/keys.ts';
 import { bringUp, reach, withUes } from './steps/bring-up.ts';
+import { coreTells } from './steps/life-1.ts';
 
 /**
  * LIFE-4, LIFE-1 (pCR 7.x.3): a UE that restarted starts over, and its old CEK is ended.
@@ -36,6 +37,8 @@ export const life4UeRestarts: Scenario = {
           (await kmsKeys(t)).some((key) => key.keyId === old.keyId && key.state === 'ended'),
         );
         await reach(t, 'bound');
+        await coreTells(t);
+        t.hold('kms', 'pCR 7.x.3');
         const now = await sharedKey(t, 'alice');
         expect(now.keyId, 'Key ID').not.to.equal(old.keyId);
         expect(now.cekFingerprint, 'key').not.to.equal(old.cekFingerprint);

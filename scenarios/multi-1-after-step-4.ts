@@ -19,7 +19,7 @@ const texts = async (t: StepContext, user: string, ue = 'ue'): Promise<string[]>
  *  ├── alice: 3b, 4 ──────────────────────────▶│                      │
  *  │◀── MESSAGE, each under its receiver's ────┤◀── to alice, carol ──┤
  *  ├── alice: INVITE, re-INVITE under carol's key ─▶│ 403             │
- *  ├── carol: logs off ───────────────────────▶│                      │
+ *  ├── carol: logs off, alice in a call ──────▶│                      │ the call goes on
  *  │◀── MESSAGE under alice's key ─────────────┤◀── to alice ─────────┤
  *  │                                           ├── to carol: 480 ────▶│
  * ```
@@ -87,12 +87,16 @@ export const multi1AfterStep4: Scenario = {
     },
     {
       number: '7',
-      title: 'Carol logs off: messages to alice go on, one to carol is answered 480 and shown to nobody',
+      title: 'Carol logs off: alice’s call and messages go on, one to carol is answered 480 and shown to nobody',
       clause: 'pCR 7.x.1, 7.x.3',
       responsible: 'mcptt-as',
       guard: 15_000,
       run: async (t) => {
-        await t.actor('ue').do('logOff', { user: 'carol' });
+        const ue = t.actor('ue');
+        const { callId } = await ue.do<{ callId: string }>('call', { user: 'alice', to: mcpttId('bob') });
+        await ue.do('logOff', { user: 'carol' });
+        await ue.do('reinvite', { callId });
+        await ue.do('hangUp', { callId });
         const send = (to: string): Promise<unknown> =>
           t.actor('ue-b').do('sendMessage', { user: 'bob', to: mcpttId(to), text: 'after carol' });
         await send('alice');

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { Scenario, StepContext } from '../sim/scenario/scenario.ts';
 import { client, kmsKeys, mcpttId, sharedKey } from './checks/keys.ts';
-import { refusedBySip } from './checks/refusal.ts';
+import { refusedByUe } from './checks/refusal.ts';
 import { cmsOf } from './checks/sealed.ts';
 import { header, startLine } from './checks/sip.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
@@ -71,7 +71,8 @@ export const pol1Switched: Scenario = {
           .actor('mcptt-as')
           .do('deviate', { deviate: [{ at: 'cms', op: 'set', path: 'protection', value: 'none' }] });
         const clear = ue.do('sendMessage', { user: 'bob', to: mcpttId('alice'), text: 'in clear' });
-        await refusedBySip(t, 'a MESSAGE in clear to alice, who has a CEK', clear, 403);
+        await refusedByUe(t, 'a MESSAGE in clear to alice, who has a CEK', 'ue', clear, 403);
+        t.hold('ue', 'pCR 7.x');
         expect(await ue.read('messages', { user: 'alice' }), 'what alice was shown').to.deep.equal([]);
         await t.actor('mcptt-as').do('deviate', { deviate: [] });
       },

@@ -138,7 +138,7 @@ export const privateCall: Scenario = {
     },
     {
       number: '6',
-      title: 'A user whose profile allows no private calls is refused',
+      title: 'A user whose profile allows no private calls is refused, and cannot be called',
       clause: 'TS 24.379 11.1.1.4.1',
       responsible: 'mcptt-as',
       guard: 15_000,
@@ -146,6 +146,8 @@ export const privateCall: Scenario = {
         await reach(t, 'bound', 'ue', ['dave']);
         const call = t.actor('ue').do('call', { user: 'dave', to: mcpttId('bob') });
         await refusedBySip(t, 'a call by dave', call, 403, /107/);
+        const back = t.actor('ue-b').do('call', { user: 'bob', to: mcpttId('dave') });
+        await refusedBySip(t, 'a call to dave', back, 403);
       },
     },
   ],

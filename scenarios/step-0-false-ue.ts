@@ -24,21 +24,29 @@ export const step0FalseUe: Scenario = {
   steps: [
     {
       number: '0',
-      title: 'The network rejects a UE whose RES is wrong',
+      title: 'The network rejects a UE whose RES is wrong, in its first octet or in its last',
       clause: 'TS 24.301 5.4.2.5',
       responsible: 'access-network',
       guard: 10_000,
       run: async (t) => {
         const { imsi } = await t.actor('ue').read<{ imsi: string }>('attach');
-        const wrong = { deviate: [{ at: 'res', op: 'flip', path: '0' }] };
-        const refusal = await refused('the attach with a wrong RES', t.actor('ue').do('attach', wrong));
-        const received = t
-          .records({ interface: 'LTE', actor: 'ue', direction: 'received' })
-          .map((r) => summary(t.about(r)));
-        expect(received, 'messages of the network').to.deep.equal(['Authentication request', 'Authentication reject']);
-        expect(refusal.code, 'why').to.equal('ATTACH_AUTHENTICATION_REJECTED');
-        const attached = await t.actor('access-network').read('attached', { imsi });
-        expect(attached, 'attached').to.deep.equal({ attached: false });
+        for (const path of ['0', '-1']) {
+          const from = t.records().length;
+          const wrong = { deviate: [{ at: 'res', op: 'flip', path }] };
+          const refusal = await refused('the attach with a wrong RES', t.actor('ue').do('attach', wrong));
+          const received = t
+            .records()
+            .slice(from)
+            .filter((r) => r.interface === 'LTE' && r.actor === 'ue' && r.direction === 'received')
+            .map((r) => summary(t.about(r)));
+          expect(received, 'messages of the network').to.deep.equal([
+            'Authentication request',
+            'Authentication reject',
+          ]);
+          expect(refusal.code, 'why').to.equal('ATTACH_AUTHENTICATION_REJECTED');
+          const attached = await t.actor('access-network').read('attached', { imsi });
+          expect(attached, 'attached').to.deep.equal({ attached: false });
+        }
       },
     },
     { ...step0(), number: '0-bis' },

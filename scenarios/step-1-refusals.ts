@@ -1,11 +1,14 @@
 import { expect } from 'chai';
 import { readNonce } from '../actors/security/aka/digest.ts';
+import type { JsonObject } from '../sim/control/actor.ts';
 import type { Scenario } from '../sim/scenario/scenario.ts';
+import type { MessageRecord } from '../sim/trace/record.ts';
 import { expectResynchronised } from './checks/provisioned.ts';
 import { refused, refusedBySip } from './checks/refusal.ts';
-import { digest, header } from './checks/sip.ts';
+import { body, digest, granted, header, uri } from './checks/sip.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
 import { step1 } from './steps/step-1.ts';
+import { expectEnclosed } from './steps/step-2.ts';
 
 /**
  * STEP-1: whom the SIP core does not register, and how it resynchronises (TS 33.203 6.1, RFC 3310).
@@ -14,16 +17,20 @@ import { step1 } from './steps/step-1.ts';
  * UE                                          SIP core
  *  ├── OPTIONS, not registered ─────────────────▶│ (the UE does not even send it)
  *  ├── REGISTER, response not from RES ─────────▶│ 403
+ *  ├── REGISTER, one octet of it wrong ─────────▶│ 403
  *  │                                             │ SQN set back
+ *  ├── REGISTER, auts with a wrong MAC-S ───────▶│ not taken up
  *  ├── REGISTER ────────────────────────────────▶│ 401, SQN not fresh
  *  ├── REGISTER, auts ──────────────────────────▶│ 401, fresh
  *  ├── REGISTER, response ──────────────────────▶│ 200
+ *  ├── REGISTER, the same response once more ───▶│ 401, refused
+ *  ├── REGISTER, refresh; Expires 0 ────────────▶│ 200, and the MCPTT server is told
  * ```
  */
 export const step1Refusals: Scenario = {
   id: 'step-1-refusals',
   title: 'A wrong RES is refused; a stale SQN is answered with auts, and the registration goes on',
-  requirements: ['STEP-1'],
+  requirements: ['STEP-1', 'STEP-2'],
   actors: withUes('ue'),
   steps: [
     bringUp('attached', { ue: [] }),
@@ -38,8 +45,13 @@ export const step1Refusals: Scenario = {
         const refusal = await refused('OPTIONS before registering', ue.do('options'));
         expect(refusal.code, 'without a registration').to.equal('UE_NOT_REGISTERED');
         const response = '0123456789abcdef0123456789abcdef';
-        const deviate = [{ at: 'sip', op: 'set', path: 'authorization.response', value: response }];
-        await refusedBySip(t, 'wrong RES', ue.do('register', { deviate }), 403);
+        const wrongs: readonly (readonly [string, JsonObject])[] = [
+          ['wrong RES', { op: 'set', path: 'authorization.response', value: response }],
+          ['a response with its first octet wrong', { op: 'flip', path: 'authorization.response.0' }],
+          ['a response with its last octet wrong', { op: 'flip', path: 'authorization.response.-1' }],
+        ];
+        for (const [what, wrong] of wrongs)
+          await refusedBySip(t, what, ue.do('register', { deviate: [{ at: 'sip', ...wrong }] }), 403);
         const { impu } = await ue.read<{ impu: string }>('registration');
         expect(await t.actor('sip-core').read('registration', { impu }), 'at the core').to.deep.equal({
           registered: false,
@@ -63,7 +75,11 @@ export const step1Refusals: Scenario = {
           await ue.do('deregister');
         });
         // The same IND, an older SEQ (TS 33.102 C.1.1.1).
-        await t.actor('sip-core').do('setSqn', { impi, sqn: '000000000000' });
+        const setBack = (): Promise<unknown> => t.actor('sip-core').do('setSqn', { impi, sqn: '000000000000' });
+        await setBack();
+        const forged = [{ at: 'sip', op: 'flip', path: 'authorization.auts.-1' }];
+        await refused('auts with a wrong MAC-S', ue.do('register', { deviate: forged }));
+        await setBack();
         const from = t.records().length;
         await ue.do('register');
         const sent = t
@@ -88,19 +104,36 @@ export const step1Refusals: Scenario = {
     step1(),
     {
       number: '1-ter',
-      title: 'A refresh keeps the SIP session; de-registration ends it; CK and IK never show',
-      clause: 'TS 24.229 5.1.1.4, 5.1.1.6',
+      title: 'No response is good twice; the MCPTT server hears of refresh and de-registration; CK and IK never show',
+      clause: 'TS 24.229 5.4.1.2, 5.4.1.7',
       responsible: 'sip-core',
       guard: 15_000,
       run: async (t) => {
         const ue = t.actor('ue');
         const before = await ue.read<{ sipSession: string; impu: string }>('registration');
+        const { impu, sipSession } = before;
+        const atUe = { interface: 'SIP-1', actor: 'ue', method: 'REGISTER' } as const;
+        const last = (): MessageRecord => t.records({ ...atUe, direction: 'sent' }, 'all').at(-1)!;
+        const used = header(last(), 'Authorization');
+        const replay = [{ at: 'sip', op: 'set', path: 'Authorization', value: used }];
+        await refused('a response that was used before', ue.do('register', { deviate: replay }));
+
+        const toServer = { interface: 'SIP-2', method: 'REGISTER' } as const;
         await ue.do('refresh');
-        expect((await ue.read<{ sipSession: string }>('registration')).sipSession, 'SIP session').to.equal(
-          before.sipSession,
+        const ok = t.records({ ...atUe, direction: 'received', status: 200 }).at(-1)!;
+        const cseq = header(last(), 'CSeq');
+        const again = await t.expect(
+          'the third-party REGISTER after the refresh',
+          { ...toServer, where: (r) => body(r).includes(sipSession) && body(r).includes(cseq) },
+          SOON,
         );
+        expect(Number(header(again, 'Expires')), 'Expires, as granted to the UE').to.equal(granted(ok));
+        expectEnclosed(again, last());
+        expect((await ue.read<{ sipSession: string }>('registration')).sipSession, 'SIP session').to.equal(sipSession);
+
         await ue.do('deregister');
-        const { impu } = before;
+        const isEnd = (r: MessageRecord): boolean => uri(header(r, 'To')) === impu && header(r, 'Expires') === '0';
+        await t.expect('the third-party REGISTER with Expires 0', { ...toServer, where: isEnd }, SOON);
         expect(await t.actor('sip-core').read('registration', { impu }), 'at the core').to.deep.equal({
           registered: false,
         });
@@ -110,3 +143,5 @@ export const step1Refusals: Scenario = {
     },
   ],
 };
+
+const SOON = { withinMs: 5_000 };

@@ -1,8 +1,10 @@
 import { expect } from 'chai';
 import type { JsonObject } from '../sim/control/actor.ts';
 import type { Scenario } from '../sim/scenario/scenario.ts';
+import { attempt } from './checks/attempt.ts';
 import { bindings, client, mcpttId } from './checks/keys.ts';
-import { refusedBySip } from './checks/refusal.ts';
+import { refused, refusedBySip } from './checks/refusal.ts';
+import { startLine, uris } from './checks/sip.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
 import { HOUR } from './steps/policy.ts';
 
@@ -16,6 +18,8 @@ import { HOUR } from './steps/policy.ts';
  *  ├── PUBLISH, other Event; other body ───────────────────▶│ 489, 415
  *  :   an hour                                              :
  *  ├── PUBLISH {expired token} ────────────────────────────▶│ 403 "101"
+ *  ├── PUBLISH, SIP-If-Match {own MCPTT ID, no token} ─────▶│ 200, another SIP-ETag
+ *  ├── PUBLISH, SIP-If-Match {bob’s MCPTT ID}; bob’s tag ──▶│ 403 or 412
  * ```
  */
 export const step4Refusals: Scenario = {
@@ -79,6 +83,70 @@ export const step4Refusals: Scenario = {
           (await bindings(t)).map((binding) => binding.mcpttId),
           'bindings',
         ).to.deep.equal([mcpttId('alice')]);
+      },
+    },
+    {
+      number: '4-ter',
+      title:
+        'Settings are refreshed without a token, by their own user and entity-tag only; nobody is bound anew by it',
+      clause: 'TS 24.379 7.3.4, RFC 3903 6',
+      responsible: 'mcptt-as',
+      guard: 15_000,
+      run: async (t) => {
+        const ue = t.actor('ue');
+        const publish = (user: string, deviate: JsonObject[] = []): Promise<{ etag: string }> =>
+          ue.do<{ etag: string }>('publish', { user, deviate });
+        await t.precondition('bob is logged in, with a key', async () => {
+          await ue.do('logIn', { user: 'bob' });
+          await ue.do('requestKey', { user: 'bob' });
+        });
+        const bob = await publish('bob');
+        const before = await publish('alice');
+        const bound = await bindings(t);
+        const naming = (user: string): JsonObject[] => [
+          { at: 'mcptt-info', op: 'remove', path: 'mcptt-access-token' },
+          { at: 'mcptt-info', op: 'set', path: 'mcptt-request-uri', value: mcpttId(user) },
+        ];
+        const tagged = (value: string): JsonObject => ({ at: 'sip', op: 'set', path: 'SIP-If-Match', value });
+        const after = await publish('alice', naming('alice'));
+        expect(after.etag, 'SIP-ETag after a refresh').not.to.equal(before.etag);
+        const wrong: readonly (readonly [string, readonly number[], ...JsonObject[]])[] = [
+          ['a refresh that names bob', [403], ...naming('bob')],
+          ['a refresh without any user', [403], { at: 'mcptt-info', op: 'remove', path: 'mcptt-access-token' }],
+          ['bob’s entity-tag with alice’s token', [403, 412], tagged(bob.etag)],
+          ['bob’s entity-tag, naming bob', [403, 412], ...naming('bob'), tagged(bob.etag)],
+          ['the entity-tag before the refresh', [412], ...naming('alice'), tagged(before.etag)],
+        ];
+        for (const [what, statuses, ...deviate] of wrong) {
+          const { detail } = await refused(what, publish('alice', deviate));
+          expect(statuses, `status of the answer to ${what}`).to.include(detail.status);
+        }
+        expect(await bindings(t), 'bindings, as before').to.have.deep.members(bound);
+      },
+    },
+    {
+      number: '4-quater',
+      title: 'Whatever the UE says of itself, the core asserts the identity that is registered',
+      clause: 'TS 24.229 5.2.6.3.3',
+      responsible: 'sip-core',
+      guard: 10_000,
+      run: async (t) => {
+        const { impu } = await t.actor('ue').read<{ impu: string }>('registration');
+        const other = impu.replace(/^sip:[^@]*/, 'sip:somebody-else');
+        for (const path of ['P-Preferred-Identity', 'P-Asserted-Identity']) {
+          const from = t.records().length;
+          const deviate = [{ at: 'sip', op: 'set', path, value: `<${other}>` }];
+          const publishing = await attempt(t, t.actor('ue').do('publish', { user: 'alice', deviate }));
+          const passed = t
+            .records()
+            .slice(from)
+            .filter((r) => r.interface === 'SIP-2' && startLine(r).startsWith('PUBLISH '));
+          if (!publishing.failed) expect(passed, `PUBLISH with ${path} at the MCPTT server`).not.to.have.length(0);
+          for (const record of passed)
+            expect(uris(t.about(record), 'P-Asserted-Identity'), `asserted, with ${path}`)
+              .to.include(impu)
+              .and.not.include(other);
+        }
       },
     },
   ],

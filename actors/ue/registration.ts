@@ -12,7 +12,7 @@
  */
 import type { Log } from '../../sim/control/actor.ts';
 import type { Clock, TimerHandle } from '../../sim/engine/clock.ts';
-import { type Deviation, deviateFields } from '../messages/deviation.ts';
+import { type Deviation, deviateFields, deviateOctets } from '../messages/deviation.ts';
 import type { MimeHeader } from '../messages/mime.ts';
 import { CONTACT_FEATURES, parameterOf, uriOf } from '../messages/sip-headers.ts';
 import { UeError } from './errors.ts';
@@ -307,10 +307,24 @@ export class Registration {
 /** TS 24.229 5.1.1.4.1: 600 s before the end when there is more than 1200 s, else at half time. */
 const refreshAfter = (seconds: number): number => (seconds > 1200 ? seconds - 600 : seconds / 2);
 
-/** Prefix of deviation paths that name a parameter of the Authorization header field of an answered challenge. */
+/**
+ * Prefix of deviation paths that name a parameter of the Authorization header field of an answered challenge; `flip` names an octet
+ * of one that stands for octets too: `authorization.response.0`.
+ */
 const PARAMETER = 'authorization.';
+/** How octets are written in them (RFC 2617 3.2.2, RFC 3310 3.4). */
+const ENCODED = { response: 'hex', auts: 'base64' } as const;
 
 function deviateParameters(deviations: readonly Deviation[], credentials: Credentials): Credentials {
   const named = deviations.map((deviation) => ({ ...deviation, path: deviation.path.slice(PARAMETER.length) }));
-  return deviateFields(named, 'sip', credentials);
+  const fields = named.filter(({ op }) => op !== 'flip');
+  const changed: Record<string, string | undefined> = { ...deviateFields(fields, 'sip', credentials) };
+  for (const { path, ...flip } of named.filter(({ op }) => op === 'flip')) {
+    const [name, offset] = path.split('.') as [keyof typeof ENCODED, string];
+    const text = changed[name];
+    if (text === undefined) continue;
+    const octets = deviateOctets([{ ...flip, path: offset }], 'sip', Buffer.from(text, ENCODED[name]));
+    changed[name] = Buffer.from(octets).toString(ENCODED[name]);
+  }
+  return changed;
 }

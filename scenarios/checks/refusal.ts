@@ -2,6 +2,9 @@
 import { expect } from 'chai';
 import { ControlError, type JsonObject } from '../../sim/control/actor.ts';
 import type { StepContext } from '../../sim/scenario/scenario.ts';
+import type { MessageRecord } from '../../sim/trace/record.ts';
+import { attempt } from './attempt.ts';
+import { startLine } from './sip.ts';
 
 export interface Refused {
   /** The driven actor's own error code. */
@@ -50,4 +53,26 @@ export async function refusedByKms(
   expect(refusal.detail.httpStatus, `HTTP status of the answer to ${what} (${refusal.message})`).to.equal(httpStatus);
   t.show(what, `${httpStatus}, KmsError ${JSON.stringify(refusal.detail.errorCode)}`);
   return refusal;
+}
+
+/**
+ * Expects the UE at the other end to refuse what the MCPTT server carries to it, and its sender to be told so with that status.
+ * When the UE has refused, what the sender is told is the server's affair; otherwise it is the UE's.
+ */
+export async function refusedByUe(
+  t: StepContext,
+  what: string,
+  ue: string,
+  doing: Promise<unknown>,
+  status: number,
+): Promise<void> {
+  const isRefusal = (r: MessageRecord): boolean => /^SIP\/2\.0 [3-6]/.test(startLine(r));
+  const refusals = { interface: 'SIP-1', actor: ue, direction: 'sent', where: isRefusal } as const;
+  const before = t.records(refusals).length;
+  const carrying = await attempt(t, doing);
+  // With an answer of its own, all records that the UE has made so far are here.
+  await t.actor(ue).read('calls');
+  t.hold(t.records(refusals).length > before ? 'mcptt-as' : 'ue', 'pCR 7.x');
+  const outcome = Promise.resolve().then(() => carrying.outcome());
+  await refusedBySip(t, what, outcome, status);
 }

@@ -1,6 +1,7 @@
 /** LIFE-1 (pCR 7.x.3): the steps that the scenarios about the end of a CEK share. */
 import { expect } from 'chai';
 import type { Step, StepContext } from '../../sim/scenario/scenario.ts';
+import type { MessageRecord } from '../../sim/trace/record.ts';
 import { cekElements } from '../checks/cek-element.ts';
 import {
   bindings,
@@ -14,6 +15,7 @@ import {
   serverKeys,
   sharedKey,
 } from '../checks/keys.ts';
+import { optionalHeader } from '../checks/sip.ts';
 import { bringUp, register } from './bring-up.ts';
 import { LONG_LIVED, MINUTE, REGISTRATION } from './policy.ts';
 
@@ -57,6 +59,14 @@ export async function pastEnd(t: StepContext, keyId: string, ms: number, beyond 
     'keys a minute before',
   ).to.include(keyId);
   await t.advance(MINUTE + beyond);
+}
+
+/** The SIP core tells the MCPTT server that the registration has ended; until then nobody else can know (TS 24.229 5.4.1.7). */
+export async function coreTells(t: StepContext): Promise<void> {
+  t.hold('sip-core', 'TS 24.229 5.4.1.7');
+  const isEnd = (r: MessageRecord): boolean => optionalHeader(r, 'Expires') === '0';
+  const what = 'the third-party REGISTER with Expires 0';
+  await t.expect(what, { interface: 'SIP-2', method: 'REGISTER', where: isEnd }, { withinMs: 5_000 });
 }
 
 /** The steps of a scenario whose UE has lost its way to the network by `lose`: its registration runs out, and the CEK with it. */

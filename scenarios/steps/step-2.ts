@@ -96,7 +96,7 @@ export const step2 = (ue = 'ue'): Step => ({
 });
 
 /** The body that the filter criteria ask for: service-info, and the UE's REGISTER without its credentials. */
-function expectEnclosed(request: MessageRecord, registered: MessageRecord): void {
+export function expectEnclosed(request: MessageRecord, registered: MessageRecord): void {
   const entities = parts(request);
   const type = header(request, 'Content-Type').split(';', 1)[0]!.trim().toLowerCase();
   if (entities.length > 1) expect(type, 'type of a body of several parts').to.equal('multipart/mixed');
