@@ -8,6 +8,7 @@ import { stringify } from 'yaml';
 import { createTestCa, type IdentityRequest, loadTestCa, type TestCa } from '../../actors/security/ca.ts';
 import { loadFixtures } from '../../fixtures/load.ts';
 import { RUNNER_URI } from '../control/wire.ts';
+import { makeFolder } from '../report/files.ts';
 import { identityOf } from './certificates.ts';
 import { hostPort, loadTopology, type Topology, type TopologyActor } from './topology.ts';
 
@@ -19,7 +20,7 @@ export async function initFolder(
 ): Promise<string[]> {
   const made: string[] = [];
   const publicFolder = join(folder, 'public');
-  await mkdir(publicFolder, { recursive: true });
+  await makeFolder(publicFolder);
   const once = async (
     path: string,
     what: string,

@@ -17,6 +17,27 @@ const LINGER_MS = 5000;
 const isForPeople = (cause: unknown): cause is Error =>
   cause instanceof Error && typeof (cause as { code?: unknown }).code === 'string';
 
+/**
+ * A reader that has seen enough (`| head -1`) ends neither a run nor an actor: reports and the exit code are still to come. What
+ * cannot be written for another reason is an error.
+ */
+function outliveReaders(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (cause: NodeJS.ErrnoException) => {
+      if (cause.code === 'EPIPE') return;
+      if (stream === process.stdout)
+        process.stderr.write(`mcptt-testbed: standard output cannot be written: ${cause.message}\n`);
+      process.exit(3);
+    });
+  }
+}
+
+/** Settings that are handed on empty (`docker-compose.yml`, an `.env` file) are settings that nobody made. */
+function forgetEmptySettings(): void {
+  for (const [name, value] of Object.entries(process.env))
+    if (name.startsWith('MCPTT_TESTBED_') && value === '') delete process.env[name];
+}
+
 async function main(argv: readonly string[]): Promise<number> {
   const program = new Command('mcptt-testbed')
     .description(
@@ -58,6 +79,8 @@ function report(cause: unknown): number {
   return 3;
 }
 
+outliveReaders();
+forgetEmptySettings();
 process.exitCode = await main(process.argv.slice(2));
 
 // Everything that a command starts it also closes. Should something be left all the same, say what, and end.

@@ -1,16 +1,16 @@
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, open, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { open, rm } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { consoleReporter } from '../../report/console.ts';
-import { fileReporter, together } from '../../report/files.ts';
+import { fileReporter, makeFolder, together } from '../../report/files.ts';
 import { jsonReport } from '../../report/json.ts';
 import { junitReport } from '../../report/junit.ts';
 import { mermaidReport } from '../../report/mermaid.ts';
 import { type Reporter, runScenario } from '../../scenario/runner.ts';
 import type { Scenario, ScenarioResult, Step } from '../../scenario/scenario.ts';
-import { exitCode, worse } from '../../scenario/verdict.ts';
+import { exitCode, Inconclusive, worse } from '../../scenario/verdict.ts';
 import { seconds } from '../seconds.ts';
 import { untilToldToStop } from '../until-told.ts';
 import { UsageError } from '../usage-error.ts';
@@ -76,19 +76,25 @@ export function runCommand(): Command {
 
 async function chosen(ids: readonly string[]): Promise<Scenario[]> {
   const { scenarios } = await import('../../../scenarios/index.ts');
-  if (ids.includes('all')) return [...scenarios];
-  return ids.map((id) => {
-    const scenario = scenarios.find((s) => s.id === id);
-    if (scenario === undefined) throw new UsageError(`there is no scenario '${id}'; \`list\` names them all`);
-    return scenario;
+  return ids.flatMap((id) => {
+    const named = id === 'all' ? scenarios : scenarios.filter((s) => s.id === id);
+    if (named.length === 0) throw new UsageError(`there is no scenario '${id}'; \`list\` names them all`);
+    return named;
   });
 }
 
 /** Longest that a run waits for the person before it, milliseconds. */
 const PAUSE_MS = 600_000;
 
-/** The scenario with one more step, which ends with the next line on standard input. */
-function pausedBefore(number: string | undefined, scenario: Scenario): Scenario {
+/** The scenarios with one more step before that one, which ends with the next line on standard input. */
+function pausedBefore(number: string, scenarios: readonly Scenario[]): Scenario[] {
+  const numbers = new Set(scenarios.flatMap(({ steps }) => steps.map((step) => step.number)));
+  if (!numbers.has(number))
+    throw new UsageError(`there is no step '${number}' to pause before; there are: ${[...numbers].join(', ')}`);
+  return scenarios.map((scenario) => withPause(number, scenario));
+}
+
+function withPause(number: string, scenario: Scenario): Scenario {
   const at = scenario.steps.findIndex((step) => step.number === number);
   if (at < 0) return scenario;
   const pause: Step = {
@@ -100,8 +106,9 @@ function pausedBefore(number: string | undefined, scenario: Scenario): Scenario 
     run: async () => {
       process.stdout.write(`paused before step ${number}: press Enter to go on\n`);
       process.stdin.resume();
-      await once(process.stdin, 'data');
+      const line = await Promise.race([once(process.stdin, 'data'), once(process.stdin, 'end')]);
       process.stdin.pause();
+      if (line.length === 0) throw new Inconclusive('standard input has ended: nobody can say when to go on');
     },
   };
   return { ...scenario, steps: scenario.steps.toSpliced(at, 0, pause) };
@@ -113,7 +120,7 @@ function reporters(options: RunOptions, count: number): Reporter {
     consoleReporter({
       write: (text) => process.stdout.write(text),
       columns: Math.max(80, Math.min(process.stdout.columns ?? 120, 160)),
-      color: process.stdout.isTTY === true && process.env.NO_COLOR === undefined,
+      color: process.stdout.isTTY === true && (process.env.NO_COLOR ?? '') === '',
       brief: options.brief ?? count > 1,
       notes: [RELEASE_13, ...(revealed ? [REVEALED] : [])],
     }),
@@ -139,7 +146,7 @@ const REVEALED = 'REVEALED: this run was made with --reveal; its reports hold ke
 async function canBeWritten(path: string): Promise<void> {
   const wasThere = existsSync(path);
   try {
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(path));
     await (await open(path, 'a')).close();
     if (!wasThere) await rm(path);
   } catch (cause) {
@@ -150,8 +157,12 @@ async function canBeWritten(path: string): Promise<void> {
 const tell = (what: string): void => void process.stderr.write(`mcptt-testbed: waiting, ${what}\n`);
 
 async function run(ids: readonly string[], options: RunOptions): Promise<number> {
-  const list = (await chosen(ids)).map((scenario) => pausedBefore(options.pauseBefore, scenario));
-  for (const path of [options.json, options.junit, options.mermaid]) if (path !== undefined) await canBeWritten(path);
+  const wanted = await chosen(ids);
+  const list = options.pauseBefore === undefined ? wanted : pausedBefore(options.pauseBefore, wanted);
+  const files = [options.json, options.junit, options.mermaid].filter((path) => path !== undefined);
+  if (new Set(files.map((path) => resolve(path))).size < files.length)
+    throw new UsageError('two reports cannot go to one file');
+  for (const path of files) await canBeWritten(path);
   const reporter = reporters(options, list.length);
   const { openWorld } = await import('../world.ts');
   if (options.folder !== undefined) (await import('../name-service.ts')).askEveryNameServer();

@@ -1,14 +1,18 @@
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { REPORT_VERSION } from '../../../sim/report/json.ts';
 
+const PROGRAM = ['--import', 'tsx', 'sim/cli/main.ts'];
+
 const cli = (...args: string[]): { code: number | null; out: string; err: string } => {
-  const run = spawnSync(process.execPath, ['--import', 'tsx', 'sim/cli/main.ts', ...args], {
+  const run = spawnSync(process.execPath, [...PROGRAM, ...args], {
     encoding: 'utf8',
     timeout: 60_000,
+    env: { ...process.env, MCPTT_TESTBED_FOLDER: '', MCPTT_TESTBED_FIXTURES: '', MCPTT_TESTBED_WAIT: '' },
   });
   return { code: run.status, out: run.stdout, err: run.stderr };
 };
@@ -26,6 +30,21 @@ describe('command line', function () {
       'an unknown option',
       ['run', 'figure-7.x.2-1', '--jsno', 'x'],
       /^mcptt-testbed: unknown option '--jsno'.*; see --help\n$/,
+    ],
+    [
+      'an unknown scenario beside all of them',
+      ['run', 'all', 'figure-9'],
+      /^mcptt-testbed: there is no scenario 'figure-9'; `list` names them all\n$/,
+    ],
+    [
+      'a pause before a step that there is not',
+      ['run', 'figure-7.x.2-1', '--pause-before', '9'],
+      /^mcptt-testbed: there is no step '9' to pause before; there are: 0, 1, 2, 3a, 3b, 4\n$/,
+    ],
+    [
+      'two reports in one file',
+      ['run', 'figure-7.x.2-1', '--json', 'out/report', '--junit', './out/report'],
+      /^mcptt-testbed: two reports cannot go to one file\n$/,
     ],
     ['an unknown command', ['rnu'], /^mcptt-testbed: unknown command 'rnu'.*; see --help\n$/],
     ['no command', [], /^mcptt-testbed: name a command; see --help\n$/],
@@ -52,6 +71,43 @@ describe('command line', function () {
       expect(code).to.equal(2);
     });
   }
+
+  it('says what is wrong with a report below a folder in which nothing can be made, and does not look for ever', function () {
+    if (process.platform !== 'linux') this.skip();
+    const { code, err } = cli('run', 'figure-7.x.2-1', '--json', '/proc/no/report.json');
+    expect(err).to.match(/^mcptt-testbed: the report cannot be written: .*'\/proc\/no'\n$/);
+    expect(code).to.equal(2);
+  });
+
+  it('goes on without a reader of its standard output', async () => {
+    const child = spawn(process.execPath, [...PROGRAM, 'list'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    child.stdout.destroy();
+    let err = '';
+    child.stderr.on('data', (text: Buffer) => {
+      err += text.toString();
+    });
+    const [code] = (await once(child, 'close')) as [number | null];
+    expect({ code, err }).to.deep.equal({ code: 0, err: '' });
+  });
+
+  it('says that its standard output cannot be written, exit code 3', function () {
+    if (process.platform !== 'linux') this.skip();
+    const full = openSync('/dev/full', 'w');
+    const { status, stderr } = spawnSync(process.execPath, [...PROGRAM, 'list'], {
+      encoding: 'utf8',
+      stdio: ['ignore', full, 'pipe'],
+      timeout: 60_000,
+    });
+    closeSync(full);
+    expect(stderr).to.match(/^mcptt-testbed: standard output cannot be written: ENOSPC.*\n$/);
+    expect(status).to.equal(3);
+  });
+
+  it('does not wait for somebody at a standard input that has ended', () => {
+    const { code, out } = cli('run', 'figure-7.x.2-1', '--pause-before', '0');
+    expect(out).to.include('standard input has ended: nobody can say when to go on');
+    expect(code).to.equal(3);
+  });
 
   for (const command of ['', 'run', 'list', 'up', 'actor', 'init', 'cek', 'health']) {
     it(`${command === '' ? 'the program' : command} explains itself with --help`, () => {

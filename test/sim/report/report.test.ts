@@ -113,7 +113,7 @@ describe('reports', () => {
   });
 
   it('JUnit: one testcase a step, well-formed whatever the texts hold', () => {
-    const document = XmlDocument.fromString(junitReport([{ ...result, title: 'x\u0001' }]));
+    const document = XmlDocument.fromString(junitReport([{ ...result, id: 'x\u0001\ud800\uffff\u{1f600}' }]));
     const count = (path: string): number => document.find(path).length;
     expect([count('//testcase'), count('//failure'), count('//skipped')]).to.deep.equal([3, 1, 1]);
     expect(document.get('//testsuite/@failures')!.content).to.equal('1');
@@ -127,5 +127,13 @@ describe('reports', () => {
     expect(diagram).to.include('participant sip_core as SIP core');
     expect(diagram).to.include('sip_core->>mcptt_as: SIP-1 PUBLISH sip:x@y#59; #35;1');
     expect(diagram).to.include('step 4 · Publishes · fail');
+  });
+
+  it('Mermaid: several scenarios are one diagram', () => {
+    const diagram = mermaidReport([result, { ...result, id: 'figure-y', arrows: [arrow('1', 'ue', 'kms', 'GET /')] }]);
+    expect(diagram.match(/sequenceDiagram/g)).to.have.length(1);
+    expect(diagram.match(/participant kms/g)).to.have.length(1);
+    expect(diagram).to.match(/Note over ue,kms: figure-x · A figure#59; .* · fail\n.*step 1/);
+    expect(diagram).to.match(/Note over ue,kms: figure-y · /);
   });
 });
