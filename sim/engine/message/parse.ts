@@ -43,6 +43,7 @@ function parse(octets: Buffer, mode: ParseMode, limits: MessageLimits): SipMessa
   const lines: HeaderLine[] = [];
   // Kept while reading, so that a message refused for a late fault can still be answered from its sound headers.
   let fault = start.fault;
+  if (line.includes('\n')) fault ??= ['start-line', 'a lone LF in the start line'];
   const flaw = readLines(head, line.length, limits.headerCount, lines);
   fault ??= flaw;
   if (tooLarge) fault = ['headers-too-large', `more than ${limits.headBytes} octets of headers`];
@@ -68,7 +69,9 @@ function parse(octets: Buffer, mode: ParseMode, limits: MessageLimits): SipMessa
     fault ??= ['content-length', `Content-Length is ${bodyLength}, but ${available} octets follow the headers`];
   }
   const end = Math.min(bytes.length, bodyAt + bodyLength);
-  const wire = fault ? undefined : end === bytes.length ? bytes : bytes.subarray(0, end);
+  // A version in other letters (7.1: it is case-insensitive) is written as everybody reads it.
+  const asRead = !fault && start.line === line;
+  const wire = asRead ? (end === bytes.length ? bytes : bytes.subarray(0, end)) : undefined;
   const message = new SipMessage(start, lines, fault ? EMPTY : bytes.subarray(bodyAt, end), wire);
   fault ??= validate(message);
   if (fault) throw refuse(fault, start, message);

@@ -143,6 +143,23 @@ describe('RFC 3261 7 SIP messages', () => {
     expect(read(register).contact).to.equal(undefined);
   });
 
+  it('7.1: writes the version in capitals, in whatever letters it came', () => {
+    const small = read([
+      'OPTIONS sip:bob@biloxi.com sip/2.0',
+      ...INVITE.slice(1, 6),
+      'Call-ID: x',
+      'CSeq: 1 OPTIONS',
+      '',
+      '',
+    ]);
+    expect(lines(small)[0]).to.equal('OPTIONS sip:bob@biloxi.com SIP/2.0');
+  });
+
+  it('refuses a start line with a lone LF, behind which a header line would hide', () => {
+    const hidden = ['SIP/2.0 200 OK\nVia: SIP/2.0/UDP x;branch=z9hG4bK1', ...INVITE.slice(1, 8), '', ''].join('\r\n');
+    expect(parseMessage(Buffer.from(hidden), 'datagram')).to.include({ code: 'start-line', refusal: 'drop' });
+  });
+
   it('18.3: takes the body by Content-Length from a datagram, whole from an application', () => {
     expect(read([...INVITE.slice(0, -1), 'body and more']).body.toString()).to.equal('body');
     const app = read([...INVITE.slice(0, -1), 'body and more'], 'app');
