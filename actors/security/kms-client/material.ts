@@ -78,18 +78,19 @@ export class IdentityMaterial {
     return this.#keySets.has(period);
   }
 
-  /** @throws KmsClientError `KMS_BAD_ANSWER` for another KMS's; IbcError `certificate-invalid` */
+  /** @throws KmsClientError `KMS_BAD_ANSWER` for another KMS's, or one that is not valid now; IbcError `certificate-invalid` */
   async takeCertificate(certificate: KmsCertificate): Promise<void> {
     if (certificate.kmsUri !== this.#options.kmsUri) {
       throw new KmsClientError('KMS_BAD_ANSWER', 'the KMS certificate is of another KMS');
     }
+    this.#checkValidity(certificate, 'KMS certificate');
     await validateCertificate(this.#options.engine, certificate);
     this.#certificate = certificate;
   }
 
   /**
    * Takes key sets and checks that of the current key period; those of key periods before the last are dropped.
-   * @throws KmsClientError `KMS_BAD_ANSWER` for somebody else's; IbcError `bad-identity`, `ssk-invalid`, `rsk-invalid`
+   * @throws KmsClientError `KMS_BAD_ANSWER` for somebody else's, or one that is not valid in its own key period; IbcError `bad-identity`, `ssk-invalid`, `rsk-invalid`
    */
   async takeKeySets(keySets: readonly KmsKeySet[]): Promise<void> {
     const { kmsUri, userUri } = this.#options;
@@ -97,6 +98,7 @@ export class IdentityMaterial {
       if (given.kmsUri !== kmsUri || given.userUri !== userUri) {
         throw new KmsClientError('KMS_BAD_ANSWER', 'the KMS gave key material of another identity or KMS');
       }
+      if (given.keyPeriodNo === this.#periodNow()) this.#checkValidity(given, 'key set');
       const { keyPeriodNo, userDecryptKey: rsk, userSigningKeySsk: ssk, userPubTokenPvt: pvt } = given;
       const held = this.#keySets.get(keyPeriodNo) ?? this.#unchecked.get(keyPeriodNo);
       if (held !== undefined && same(held.rsk, rsk) && same(held.ssk, ssk) && same(held.pvt, pvt)) {
@@ -161,6 +163,14 @@ export class IdentityMaterial {
     return keyPeriodNoAt(this.certificate, this.#options.now());
   }
 
+  /** TS 33.180 D.3.2.2 and D.3.3.2, ValidFrom and ValidTo; one that begins within the window begins by another clock. */
+  #checkValidity({ validFrom, validTo }: { validFrom?: number; validTo?: number }, what: string): void {
+    const now = this.#options.now();
+    if ((validTo ?? Number.POSITIVE_INFINITY) <= now || (validFrom ?? 0) > now + WINDOW) {
+      throw new KmsClientError('KMS_BAD_ANSWER', `the ${what} is not valid now: compare its dates and the clocks`);
+    }
+  }
+
   async #check(period: number): Promise<void> {
     const keySet = this.#unchecked.get(period);
     if (keySet === undefined) return;
@@ -182,7 +192,7 @@ export class IdentityMaterial {
 
 const same = (one: Uint8Array, other: Uint8Array): boolean => Buffer.compare(one, other) === 0;
 
-/** How near the turn of a key period a message of the other one is to be expected: the window of its timestamp. */
+/** How far clocks may differ, as the window of an I_MESSAGE's timestamp: how near the turn of a key period both are expected. */
 const WINDOW = 5 * 60_000;
 
 function nearTurn(certificate: KmsCertificate, now: number): boolean {

@@ -130,7 +130,29 @@ describe('IdentityMaterial', () => {
     expect(await material.ready()).to.equal(false);
   });
 
+  it('a KMS certificate that has expired, or is for later, is refused (TS 33.180 D.3.2.2)', async () => {
+    const MINUTE = 60_000;
+    for (const [validity, outcome] of [
+      [{ validTo: NOW }, 'KMS_BAD_ANSWER'],
+      [{ validFrom: NOW + 6 * MINUTE }, 'KMS_BAD_ANSWER'],
+      [{ validFrom: NOW + 4 * MINUTE, validTo: NOW + 5 * MINUTE }, 'accepted'],
+      [{ validFrom: NOW - MINUTE, validTo: NOW + 1 }, 'accepted'],
+    ] as const) {
+      expect(await codeOf(material.takeCertificate({ ...certificate, ...validity }))).to.equal(outcome);
+    }
+  });
+
+  it('the validity of a key set counts in its key period alone (TS 33.180 D.3.3.2)', async () => {
+    await material.takeCertificate(certificate);
+    const next = await keySetOf(ALICE, period() + 1, keyPeriodBounds(certificate, period() + 1));
+    expect(await codeOf(material.takeKeySets([next]))).to.equal('accepted');
+    const current = await keySetOf(ALICE, period(), keyPeriodBounds(certificate, period()));
+    expect(await codeOf(material.takeKeySets([current]))).to.equal('accepted');
+  });
+
   const bad: [string, () => Promise<KmsKeySet>, string][] = [
+    ['that has expired', () => keySetOf(ALICE, period(), { validTo: NOW }), 'KMS_BAD_ANSWER'],
+    ['that is for later', () => keySetOf(ALICE, period(), { validFrom: NOW + 360_000 }), 'KMS_BAD_ANSWER'],
     ['of another user', () => keySetOf(BOB), 'KMS_BAD_ANSWER'],
     ['of another KMS', () => keySetOf(ALICE, period(), { kmsUri: 'other.example' }), 'KMS_BAD_ANSWER'],
     [
