@@ -108,6 +108,17 @@ describe('HTTP-1 at the KMS', () => {
       if (both?.type !== 'key-prov' || one?.type !== 'key-prov') throw new Error('no KmsKeyProv');
       expect(both.keySets).to.have.length(2);
       expect(one.keySets.map((keySet) => keySet.keyPeriodNo)).to.deep.equal([both.keySets[0]!.keyPeriodNo]);
+      const [{ keyPeriodNo, validFrom, validTo } = { keyPeriodNo: 0 }] = both.keySets;
+      for (const [at, expected] of [
+        [validTo! - 1, keyPeriodNo],
+        [validTo!, keyPeriodNo + 1],
+        [validFrom! - 1, 404],
+        [2 * validTo! - validFrom!, 404],
+      ] as const) {
+        const answer = await ask(`${path}/${Buffer.from(toNtp(at)).toString('hex')}`);
+        const { message } = answer.response;
+        expect(message?.type === 'key-prov' ? message.keySets[0]?.keyPeriodNo : answer.status).to.equal(expected);
+      }
       expect((await ask(`${path}/D6B4323200000000`)).status, 'a period of 2014').to.equal(404);
       expect((await ask(`${path}/yesterday`)).status).to.equal(400);
     });
