@@ -177,8 +177,9 @@ export class Dialog {
 
   /** UAC: what a response to the request that made the dialog says of the other side (12.1.2). */
   learnFromResponse(response: SipMessage, flow: Flow): void {
-    const { to } = response;
-    if (to?.tag === undefined) return;
+    const { to, status } = response;
+    // 12.1.2: a 2xx makes a dialog without a tag too, as elements of RFC 2543 send it.
+    if (to === undefined || (to.tag === undefined && status < 200)) return;
     this.remoteTag = to.tag;
     this.remote = response.get('to')!;
     this.flow = flow;

@@ -48,6 +48,22 @@ describe('sim/engine: dialog state (RFC 3261 12)', () => {
     expect(d.remoteTag).to.equal('r');
   });
 
+  it('UAC: a 2xx without a To tag makes a dialog all the same, a provisional response does not (12.1.2)', () => {
+    const request = buildRequest('INVITE', 'sip:c@d', [['To', '<sip:c@d>']]);
+    const [ringing, ok] = [180, 200].map((status) => {
+      const made = buildResponse(request, status);
+      made.append('Record-Route', '<sip:p1;lr>');
+      made.append('Contact', '<sip:x@y:9>');
+      return made;
+    });
+    const d = dialog();
+    d.learnFromResponse(ringing!, flow);
+    expect(d.routing()).to.deep.include({ requestUri: 'sip:c@d', routes: [] });
+    d.learnFromResponse(ok!, flow);
+    expect(d.routing()).to.deep.include({ requestUri: 'sip:x@y:9', routes: ['<sip:p1;lr>'] });
+    expect(d.remoteTag).to.equal(undefined);
+  });
+
   it('a strict router at the top gets the request addressed to itself, the target goes last (12.2.1.1)', () => {
     const d = dialog();
     d.learnFromResponse(
