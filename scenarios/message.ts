@@ -1,5 +1,7 @@
 import { expect } from 'chai';
 import type { Scenario } from '../sim/scenario/scenario.ts';
+import type { MessageRecord } from '../sim/trace/record.ts';
+import { expectProtected, profileInUse } from './checks/cms.ts';
 import { mcpttId, sharedKey } from './checks/keys.ts';
 import { cmsOf, expectUnder, namesKey } from './checks/sealed.ts';
 import { expectSecretFromSip } from './checks/secrecy.ts';
@@ -24,7 +26,8 @@ export const message: Scenario = {
     bringUp('bound', { ue: ['alice'], 'ue-b': ['bob'] }),
     {
       number: '5',
-      title: 'Each MESSAGE goes out under its sender’s key and arrives under its receiver’s',
+      title:
+        'Each MESSAGE goes out under its sender’s key and arrives under its receiver’s; no content key serves twice',
       clause: 'pCR 7.x',
       responsible: 'mcptt-as',
       guard: 15_000,
@@ -71,6 +74,18 @@ export const message: Scenario = {
           { what: 'MCPTT ID', text: 'alice@mcptt.example' },
           { what: 'MCPTT ID', text: 'bob@mcptt.example' },
         ]);
+        const form = await profileInUse(t);
+        const seen = new Set<string>();
+        const isAtUe = (r: MessageRecord): boolean => /^ue(-b)?$/.test(r.actor) && cmsOf(r) !== undefined;
+        for (const record of t.records({ interface: 'SIP-1', where: isAtUe }, 'all')) {
+          t.hold(record.direction === 'sent' ? 'ue' : 'mcptt-as', 'RFC 5083 2, RFC 5084 1.5');
+          const { keyId } = record.actor === 'ue' ? a : b;
+          const { wrappedKey, nonce } = expectProtected(t.about(record), keyId, form);
+          for (const one of [wrappedKey, nonce].filter((value) => value !== undefined)) {
+            expect(seen.has(one), 'content key or nonce was used in a body before').to.equal(false);
+            seen.add(one);
+          }
+        }
       },
     },
     {

@@ -5,7 +5,7 @@ import type { Scenario } from '../sim/scenario/scenario.ts';
 import type { MessageRecord } from '../sim/trace/record.ts';
 import { expectResynchronised } from './checks/provisioned.ts';
 import { refused, refusedBySip } from './checks/refusal.ts';
-import { body, digest, granted, header, uri } from './checks/sip.ts';
+import { body, digest, granted, header, optionalHeader, uri } from './checks/sip.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
 import { step1 } from './steps/step-1.ts';
 import { expectEnclosed } from './steps/step-2.ts';
@@ -128,6 +128,7 @@ export const step1Refusals: Scenario = {
           SOON,
         );
         expect(Number(header(again, 'Expires')), 'Expires, as granted to the UE').to.equal(granted(ok));
+        expect(optionalHeader(again, PANI), PANI).to.equal(optionalHeader(last(), PANI));
         expectEnclosed(again, last());
         expect((await ue.read<{ sipSession: string }>('registration')).sipSession, 'SIP session').to.equal(sipSession);
 
@@ -144,4 +145,5 @@ export const step1Refusals: Scenario = {
   ],
 };
 
+const PANI = 'P-Access-Network-Info';
 const SOON = { withinMs: 5_000 };

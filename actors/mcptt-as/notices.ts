@@ -113,8 +113,12 @@ export class Notices {
       if (again) {
         const later = (): void => {
           this.#timers.delete(id);
-          void this.#tellLate(notice, attempt + 1);
+          this.#tellLate(notice, attempt + 1).catch((failure: Error) =>
+            log.error({ error: failure.message }, 'an end of a CEK is kept, and told after a restart'),
+          );
         };
+        // Told by both the end itself and a resume: the later one goes on.
+        this.#timers.get(id)?.cancel();
         this.#timers.set(id, clock.setTimer(delay, later));
       } else if (!this.#stopped) await store.delete(notice).catch(() => undefined);
     }

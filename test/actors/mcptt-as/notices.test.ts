@@ -79,6 +79,18 @@ describe('telling the KMS that a CEK has ended', () => {
     expect(kms.clock.pending, 'nothing to be named, nothing to be told').to.equal(0);
   });
 
+  it('is told once at a time, though a restart comes while it is being told', async () => {
+    const notices = kms.notices();
+    kms.awayFor(10 * MINUTE);
+    const tell = await notices.keep(SESSION);
+    tell();
+    await notices.resume();
+    await kms.clock.advanceAsync(0);
+    expect(kms.clock.pending, 'timers').to.equal(1);
+    notices.stop();
+    expect(kms.clock.pending, 'timers after a stop').to.equal(0);
+  });
+
   it('ends with the server', async () => {
     const notices = kms.notices();
     kms.awayFor(60 * MINUTE);
