@@ -54,7 +54,7 @@ export class TopologyError extends Error {
   }
 }
 
-/** @throws TopologyError that names the file and what is wrong in it */
+/** @throws TopologyError that names the file and the field that is wrong in it */
 export function loadTopology(folder: string): Topology {
   const path = join(folder, 'public', 'topology.yaml');
   const text = readPart(path, `make it with: mcptt-testbed init --folder ${folder}`);
@@ -67,17 +67,52 @@ export function loadTopology(folder: string): Topology {
   const actors: unknown = topology?.actors;
   if (!isRecord(actors) || Object.keys(actors).length === 0)
     throw new TopologyError('TOPOLOGY_INVALID', `${path} names no actors: remove it and run init again`);
-  for (const [name, actor] of Object.entries(actors as Record<string, TopologyActor | null>)) {
-    const known = isRecord(actor) && isRecord(actor.endpoints) && ACTOR_KINDS.includes(actor.kind);
-    const texts = known ? [actor.control, ...Object.values(actor.endpoints)] : [];
-    if (!known || !texts.every((t) => typeof t === 'string' && /:\d+$/.test(t))) {
-      throw new TopologyError(
-        'TOPOLOGY_INVALID',
-        `${path}: actor '${name}' needs kind (${ACTOR_KINDS.join(', ')}), endpoints and control as host:port`,
-      );
-    }
+  for (const [name, actor] of Object.entries(actors)) {
+    const wrong = /^\w[\w-]*$/.test(name) ? whatIsWrong(actor) : ': a name is letters, digits, - and _';
+    if (wrong !== undefined) throw new TopologyError('TOPOLOGY_INVALID', `${path}: actors.${name}${wrong}`);
   }
   return topology!;
+}
+
+/** Which endpoints an actor of each kind has, and which of them its peers cannot do without. */
+const ENDPOINTS: Readonly<Record<ActorKind, { readonly needed: readonly string[]; readonly also: readonly string[] }>> =
+  {
+    'access-network': { needed: ['lte'], also: [] },
+    'sip-core': { needed: ['wss', 'sip2'], also: ['ws', 'udp', 'tcp', 'tls'] },
+    'mcptt-as': { needed: ['sip2', 'https'], also: [] },
+    idm: { needed: ['https'], also: [] },
+    kms: { needed: ['https'], also: [] },
+    ue: { needed: [], also: [] },
+  };
+
+/** The field that is wrong, and what it should be. */
+function whatIsWrong(actor: unknown): string | undefined {
+  if (!isRecord(actor)) return ' must have kind, endpoints and control';
+  const { kind, endpoints, control, facing, imsi, drachtio } = actor as Partial<Record<keyof TopologyActor, unknown>>;
+  const isKind = (ACTOR_KINDS as readonly unknown[]).includes(kind);
+  if (!isKind) return `.kind must be one of ${ACTOR_KINDS.join(', ')}`;
+  if (!isRecord(endpoints)) return '.endpoints must name its endpoints, each with host:port';
+  const { needed, also } = ENDPOINTS[kind as ActorKind];
+  const missing = needed.find((endpoint) => !(endpoint in endpoints));
+  if (missing !== undefined) return `.endpoints.${missing} is missing: ${kind} cannot be reached without`;
+  const places = Object.entries(endpoints);
+  const foreign = places.find(([endpoint]) => ![...needed, ...also].includes(endpoint));
+  if (foreign !== undefined) return `.endpoints.${foreign[0]} is none that ${kind} has`;
+  const unplaced = places.find(([, at]) => !isPlace(at));
+  if (unplaced !== undefined) return `.endpoints.${unplaced[0]} must be host:port`;
+  if (!isPlace(control)) return '.control must be host:port';
+  if (drachtio !== undefined && !isPlace(drachtio)) return '.drachtio must be host:port';
+  if (facing !== undefined && !(isRecord(facing) && Object.values(facing).every((host) => typeof host === 'string')))
+    return '.facing must name a host for each endpoint';
+  if (kind === 'ue' && !(typeof imsi === 'string' && /^\d+$/.test(imsi)))
+    return '.imsi must be the IMSI of a subscriber, in quotes';
+  return undefined;
+}
+
+/** `host:port` or `[IPv6]:port`, with a port that peers can connect to. */
+function isPlace(text: unknown): text is string {
+  const port = typeof text === 'string' ? /^(?:\[[\da-f:.]+\]|[^\s:[\]/@]+):(\d+)$/i.exec(text)?.[1] : undefined;
+  return port !== undefined && Number(port) >= 1 && Number(port) <= 65_535;
 }
 
 const isRecord = (value: unknown): value is object =>

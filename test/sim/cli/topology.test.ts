@@ -305,9 +305,43 @@ describe('actors on their own', function () {
     }
   });
 
-  it('a topology without a port is refused, and its file named', () => {
+  it('a topology with a field that is wrong is refused, and file and field named', () => {
     const path = join(folder, 'public', 'topology.yaml');
-    writeFileSync(path, readFileSync(path, 'utf8').replace(/control: .*/, 'control: somewhere'));
-    expect(() => loadTopology(folder)).to.throw(`${path}: actor 'access-network' needs kind`);
+    const whole = readFileSync(path, 'utf8');
+    const { actors } = topology;
+    const wrong: [string, unknown, string][] = [
+      ['kms', null, 'actors.kms must have kind, endpoints and control'],
+      ['../kms', actors.kms, 'actors.../kms: a name is letters, digits, - and _'],
+      ['kms', { ...actors.kms, kind: 'kmss' }, 'actors.kms.kind must be one of access-network, '],
+      ['kms', { ...actors.kms, endpoints: [] }, 'actors.kms.endpoints must name'],
+      ['kms', { ...actors.kms, endpoints: {} }, 'actors.kms.endpoints.https is missing'],
+      [
+        'idm',
+        { ...actors.idm, endpoints: { https: '127.0.0.1:1', lte: '127.0.0.1:2' } },
+        'actors.idm.endpoints.lte is none',
+      ],
+      ['ue', { ...actors.ue, imsi: 1010000000001 }, 'actors.ue.imsi must be'],
+      ['ue', { ...actors.ue, imsi: undefined }, 'actors.ue.imsi must be'],
+      ['kms', { ...actors.kms, drachtio: 9022 }, 'actors.kms.drachtio must be host:port'],
+      ['kms', { ...actors.kms, facing: { https: 1 } }, 'actors.kms.facing must name a host'],
+      ...['somewhere', ':80', 'host:', 'host:0', 'host:65536', '::1:80', '[::1:80', 'http://host:80', 80].flatMap(
+        (at): [string, unknown, string][] => [
+          ['kms', { ...actors.kms, control: at }, 'actors.kms.control must be host:port'],
+          ['kms', { ...actors.kms, endpoints: { https: at } }, 'actors.kms.endpoints.https must be host:port'],
+        ],
+      ),
+    ];
+    try {
+      for (const [name, actor, says] of wrong) {
+        writeFileSync(path, JSON.stringify({ actors: { ...actors, [name]: actor } }));
+        expect(() => loadTopology(folder), says).to.throw(`${path}: ${says}`);
+      }
+      for (const at of ['host:1', '[::1]:65535', 'sip-core.example:5060']) {
+        writeFileSync(path, JSON.stringify({ actors: { ...actors, idm: { ...actors.idm, control: at } } }));
+        expect(loadTopology(folder).actors.idm!.control).to.equal(at);
+      }
+    } finally {
+      writeFileSync(path, whole);
+    }
   });
 });
