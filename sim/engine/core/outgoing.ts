@@ -29,6 +29,8 @@ export class OutgoingRequest implements ClientUser {
   status = 0;
   /** An application's CANCEL that waits for a provisional response (9.1). */
   cancel: (() => void) | undefined;
+  /** CANCEL went out. */
+  cancelled = false;
   readonly #core: Core;
   readonly #handler: OutgoingHandler;
   /** Frames that wait until the application has surely read the acknowledgement of its request. */

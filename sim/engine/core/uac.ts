@@ -158,7 +158,10 @@ export class Uac implements OutgoingHandler {
     }
   }
 
+  /** Once: a second CANCEL would be the same transaction (9.1). */
   #cancel(outgoing: OutgoingRequest, cancel: SipMessage): void {
+    if (outgoing.cancelled) return;
+    outgoing.cancelled = true;
     const { branch } = cancel.via!;
     this.#core.transactions.createClient('CANCEL', branch!, cancel.serialise(), outgoing.path, NOBODY).start();
     if (outgoing.transaction?.kind === 'invite-client') outgoing.transaction.cancelled();

@@ -41,6 +41,22 @@ describe('sim/engine: time-outs, on a clock that tests move', () => {
     expect(bench.engine.figures).to.include({ clientTransactions: 0, dialogs: 0 });
   });
 
+  it('an application that cancels twice: one CANCEL goes out, and is not repeated once it is answered (9.1)', async () => {
+    const { tokens } = await app.ask('sip||', `INVITE sip:bob@127.0.0.1:${peer.port} SIP/2.0\r\n\r\n`);
+    peer.send(responseText(await peer.request('INVITE'), 180, { tag: 'b' }));
+    await app.response(180);
+    for (const _ of [1, 2]) {
+      const reply = await app.ask(`sip|${tokens[10]}|`, `CANCEL sip:bob@127.0.0.1:${peer.port} SIP/2.0\r\n\r\n`);
+      expect(reply.tokens[3]).to.equal('OK');
+    }
+    peer.send(responseText(await peer.request('CANCEL'), 200));
+    await settle();
+    bench.clock.advance(10_000);
+    await app.ask('ping');
+    await settle();
+    expect(count('CANCEL')).to.equal(0);
+  });
+
   it('200 to INVITE is repeated from T1 to T2 until the ACK (13.3.1.4)', async () => {
     const call = parts();
     peer.send(requestText(peer, { ...call, method: 'INVITE' }));
