@@ -32,6 +32,7 @@ export const life1LogOff: Scenario = {
       async (t) => {
         const before = await logins(t);
         await t.actor('ue').do('logOff', { user: 'alice' });
+        t.hold('ue', 'TS 24.379 7.2.1A, RFC 7009 2.1');
         const publish = await t.expect('the PUBLISH', {
           interface: 'SIP-1',
           actor: 'ue',
@@ -40,6 +41,7 @@ export const life1LogOff: Scenario = {
         });
         expect(header(publish, 'Expires'), 'Expires').to.equal('0');
         expect(header(publish, 'Content-Type'), 'body').to.match(/pkcs7-mime/);
+        t.hold('mcptt-as', 'TS 24.379 7.3.5');
         await t.expect('its 200', {
           interface: 'SIP-1',
           actor: 'ue',
@@ -47,6 +49,7 @@ export const life1LogOff: Scenario = {
           method: 'PUBLISH',
           status: 200,
         });
+        t.hold('ue', 'TS 24.379 7.2.1A, RFC 7009 2.1');
         await t.expect('the revocation at the IdM', {
           interface: 'CSC-1',
           actor: 'ue',
@@ -54,9 +57,8 @@ export const life1LogOff: Scenario = {
           method: 'POST',
           where: (r) => startLine(r).includes('/revocation'),
         });
-        const after = await client(t, 'alice');
-
-        expect(after.loggedIn, 'logged in').to.equal(false);
+        expect((await client(t, 'alice')).loggedIn, 'logged in').to.equal(false);
+        t.hold('idm', 'RFC 7009 2.1');
         expect(await logins(t), 'logins of alice at the IdM').to.equal(before - 1);
       },
       'mcptt-as',

@@ -25,6 +25,8 @@ import { expectEnclosed } from './steps/step-2.ts';
  *  ├── REGISTER, response ──────────────────────▶│ 200
  *  ├── REGISTER, the same response once more ───▶│ 401, refused
  *  ├── REGISTER, refresh; Expires 0 ────────────▶│ 200, and the MCPTT server is told
+ *  :   almost a week                            :
+ *  ├── REGISTER, of its own accord ─────────────▶│ 200
  * ```
  */
 export const step1Refusals: Scenario = {
@@ -140,6 +142,30 @@ export const step1Refusals: Scenario = {
         });
         for (const record of t.records({ interface: 'SIP-1' }, 'all'))
           expect(t.about(record).redacted, 'keys on SIP-1').not.to.include('cipher-key');
+      },
+    },
+    {
+      number: '1-quater',
+      title: 'A UE that is left alone refreshes its registration before it runs out',
+      clause: 'TS 24.229 5.1.1.4.1',
+      responsible: 'ue',
+      guard: 15_000,
+      run: async (t) => {
+        const ue = t.actor('ue');
+        await t.precondition('the UE is registered', () => ue.do('register'));
+        const atUe = { interface: 'SIP-1', actor: 'ue', method: 'REGISTER' } as const;
+        const before = t.records({ ...atUe, direction: 'received', status: 200 }).at(-1)!;
+        const seconds = granted(before);
+        // 600 s before the end, or at half time when there are no more than 1200 s; and a minute.
+        await t.advance((Math.max(seconds - 600, seconds / 2) + 60) * 1000);
+        const isAnother = (r: MessageRecord): boolean => header(r, 'CSeq') !== header(before, 'CSeq');
+        const refreshed = await t.expect('the 200 to a refresh of the UE’s own', {
+          ...atUe,
+          direction: 'received',
+          status: 200,
+          where: isAnother,
+        });
+        expect(uri(header(refreshed, 'Contact')), 'Contact').to.equal(uri(header(before, 'Contact')));
       },
     },
   ],
