@@ -55,7 +55,9 @@ export class ResponsePath implements Path {
     const host = via.params.get('maddr') ?? via.received ?? via.host;
     const toPort = typeof via.rport === 'number' ? via.rport : port;
     const back = toPort === flow.remotePort && host === flow.remoteAddress;
-    this.to = back ? flow : { protocol: flow.protocol, host, port: toPort };
+    const { protocol, localAddress, localPort } = flow;
+    // RFC 3581 4: from where the request came to.
+    this.to = back ? flow : { protocol, host, port: toPort, localAddress, localPort };
   }
 
   send(octets: Buffer): void {

@@ -21,6 +21,9 @@ export interface Target {
   readonly protocol: Protocol;
   readonly host: string;
   readonly port: number;
+  /** The listen point to speak from, where that matters. */
+  readonly localAddress?: string;
+  readonly localPort?: number;
 }
 
 /** A socket to listen on. Port 0 lets the system choose. */

@@ -1,7 +1,10 @@
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
 import { expect } from 'chai';
 import { ResponsePath } from '../../../../sim/engine/core/paths.ts';
 import { buildRequest } from '../../../../sim/engine/message/index.ts';
 import type { Flow, Target, TransportError, TransportLayer } from '../../../../sim/engine/transport/index.ts';
+import { Bench } from '../support/bench.ts';
 
 describe('sim/engine: the way of a response (RFC 3261 18.2.2, RFC 3581 4)', () => {
   const flowOf = (protocol: Flow['protocol']): Flow => ({
@@ -40,6 +43,34 @@ describe('sim/engine: the way of a response (RFC 3261 18.2.2, RFC 3581 4)', () =
       expect(sentTo(via, 'udp')).to.deep.equal([where]);
     });
   }
+
+  it('UDP, sent-by with another port than the source, several sockets here: from the one that was asked', async () => {
+    const udp = { protocol: 'udp', host: '127.0.0.1', port: 0 } as const;
+    const bench = await Bench.start({ listen: [udp, udp, udp] });
+    const [from, hears] = [createSocket('udp4'), createSocket('udp4').bind(0, '127.0.0.1')];
+    try {
+      await once(hears, 'listening');
+      for (const { port } of bench.addresses.listen) {
+        const heard = once(hears, 'message') as Promise<[Buffer, { port: number }]>;
+        const via = `SIP/2.0/UDP 127.0.0.1:${hears.address().port};branch=z9hG4bK${port}`;
+        const request = buildRequest('OPTIONS', 'sip:x', [
+          ['Via', via],
+          ['From', '<sip:a@b>;tag=1'],
+          ['To', '<sip:x>'],
+          ['Call-ID', String(port)],
+          ['CSeq', '1 OPTIONS'],
+        ]);
+        from.send(request.serialise(), port, '127.0.0.1');
+        const [octets, source] = await heard;
+        expect(octets.toString()).to.match(/^SIP\/2.0 503 /);
+        expect(source.port).to.equal(port);
+      }
+    } finally {
+      from.close();
+      hears.close();
+      await bench.stop();
+    }
+  });
 
   it('a connection that is gone: a new one to received and the port of sent-by; none to a WebSocket', () => {
     const via = 'SIP/2.0/TCP host:5090;received=192.0.2.1;branch=z9hG4bK1';
