@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
 import { createTestCa } from '../../actors/security/ca.ts';
 import { IbcPool } from '../../actors/security/ibc/pool.ts';
-import { type Fixtures, loadFixtures } from '../../fixtures/load.ts';
+import { FixtureError, type Fixtures, loadFixtures } from '../../fixtures/load.ts';
 import { type ActorControl, type ActorKind, ControlError, type Log, type Peers } from '../control/actor.ts';
 import { InProcessControl } from '../control/in-process.ts';
 import { RemoteControl } from '../control/remote.ts';
@@ -67,7 +67,10 @@ async function inThisProcess(options: WorldOptions): Promise<OpenWorld> {
       reveal: options.reveal ?? false,
     });
     const tls = await ca.issue(identityOf(name, kind, fixtures.network));
-    const imsi = fixtures.subscribers[SUBSCRIBER_OF[name] ?? 0]!.imsi;
+    const usim = SUBSCRIBER_OF[name] ?? 0;
+    const imsi = fixtures.subscribers[usim]?.imsi;
+    if (imsi === undefined)
+      throw new FixtureError(`${name} needs subscriber ${usim + 1} of subscribers.yaml, which does not name so many`);
     const one = await launch({ name, kind, listen: DEFAULT_LISTEN[kind], imsi }, fixtures, {
       report,
       clock,

@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -77,6 +77,21 @@ describe('command line', function () {
     const { code, err } = cli('run', 'figure-7.x.2-1', '--json', '/proc/no/report.json');
     expect(err).to.match(/^mcptt-testbed: the report cannot be written: .*'\/proc\/no'\n$/);
     expect(code).to.equal(2);
+  });
+
+  it('says which fixture a scenario misses', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'cli-'));
+    try {
+      for (const part of ['network', 'policy', 'users', 'subscribers']) {
+        const [first, second] = readFileSync(`fixtures/${part}.yaml`, 'utf8').split(/^(?=- imsi)/m);
+        writeFileSync(join(folder, `${part}.yaml`), `${first}${second ?? ''}`);
+      }
+      const { code, err } = cli('run', 'message', '--fixtures', folder);
+      expect(err).to.equal('mcptt-testbed: ue-b needs subscriber 2 of subscribers.yaml, which does not name so many\n');
+      expect(code).to.equal(3);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it('goes on without a reader of its standard output', async () => {
