@@ -233,7 +233,7 @@ export class CekService {
     const notBefore = Math.max(clock.now(), (before?.notBefore ?? 0) + 1);
     // A successor inherits the bound of a CEK that was to end with its token.
     const bound = policy().cek.endsWithToken && before !== undefined ? before.notAfter : limit;
-    const cek = Uint8Array.from(this.#random(CEK_OCTETS));
+    const cek = this.#random(CEK_OCTETS);
     try {
       for (let attempt = 0; attempt < KEY_ID_ATTEMPTS; attempt += 1) {
         const record: CekRecord = {

@@ -1,6 +1,6 @@
 /**
  * SAKKE parameter set 1 (RFC 6509 appendix A). p + 1 = 4q; E: y^2 = x^3 - 3x over F_p; P has order q; g = <P,P>.
- * The values are checked against each other in test/actors/security/ibc/parameters.test.ts.
+ * The values are checked against each other in test/actors/security/ibc/sakke.rfc6508.test.ts.
  */
 
 /** The prime of the field, 1024 bits. */

@@ -3,6 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { expect } from 'chai';
 import { Audit } from '../../../actors/kms/audit.ts';
 import { CekService } from '../../../actors/kms/cek-service.ts';
+import { Composer } from '../../../actors/kms/compose.ts';
+import type { IdentityKeys } from '../../../actors/kms/identity-keys.ts';
 import { openLibsqlStore } from '../../../actors/kms/libsql-store.ts';
 import { changePolicy, DEFAULT_POLICY, type KmsPolicy, type PolicyChange } from '../../../actors/kms/policy.ts';
 import { KmsRefusal } from '../../../actors/kms/refusal.ts';
@@ -137,6 +139,28 @@ describe('CEK-1 and CEK-2: issue', () => {
     const { get, close } = setUp({ random: (n) => Buffer.alloc(n, 7) });
     await get();
     expect(await codeOf(get({ ...SLOT, userUri: BOB }))).to.equal('KMS_UNAVAILABLE');
+    await close();
+  });
+
+  it('zeroes its own copies of the CEK once it is in the store, and after each sealing', async () => {
+    const drawn: Uint8Array[] = [];
+    const { get, store, clock, close } = setUp({
+      random: (n) => {
+        drawn.push(randomBytes(n));
+        return drawn.at(-1)!;
+      },
+    });
+    const record = await get();
+    expect(drawn.filter((octets) => octets.length === 32)).to.deep.equal([Buffer.alloc(32)]);
+    const sealed: Uint8Array[] = [];
+    const seal = (key: Uint8Array): Promise<Uint8Array> => {
+      expect(key).to.not.deep.equal(new Uint8Array(32));
+      sealed.push(key);
+      return Promise.resolve(Uint8Array.of(1));
+    };
+    const keys = { seal } as unknown as IdentityKeys;
+    await new Composer({ store, keys, clock, policy: () => DEFAULT_POLICY }).cek(record, { kind: 'user', uri: ALICE });
+    expect(sealed.map((key) => Buffer.from(key).toString('hex'))).to.deep.equal(['00'.repeat(32)]);
     await close();
   });
 

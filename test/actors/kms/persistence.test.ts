@@ -8,11 +8,14 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { Audit } from '../../../actors/kms/audit.ts';
+import { identityOf } from '../../../actors/kms/identity.ts';
+import { IdentityKeys } from '../../../actors/kms/identity-keys.ts';
 import { createKms } from '../../../actors/kms/kms.ts';
 import { openLibsqlStore } from '../../../actors/kms/libsql-store.ts';
-import { formatSecrets, loadOrCreateSecrets, parseSecrets } from '../../../actors/kms/master-secrets.ts';
+import { formatSecrets, loadOrCreateSecrets, parseSecrets, zeroSecrets } from '../../../actors/kms/master-secrets.ts';
 import { Vault } from '../../../actors/kms/vault.ts';
 import { KMS_PATHS } from '../../../actors/messages/kms/namespaces.ts';
+import type { SakkeEngine } from '../../../actors/security/ibc/engine.ts';
 import type { JsonObject } from '../../../sim/control/actor.ts';
 import { systemClock } from '../../../sim/engine/clock.ts';
 import {
@@ -82,6 +85,7 @@ describe('KMS: what outlives a process', () => {
     await kms.stop();
     const master = join(folder, 'master-secrets.json');
     expect((await stat(master)).mode & 0o777).to.equal(0o600);
+    expect((await stat(join(folder, 'audit.jsonl'))).mode & 0o777, 'it names users').to.equal(0o600);
     const { zT, ksak } = parseSecrets(await readFile(master, 'utf8'), master);
     const hidden = [zT, ksak, keySets[0]!.userDecryptKey, keySets[0]!.userSigningKeySsk];
     for (const name of await readdir(folder)) {
@@ -154,6 +158,27 @@ describe('KMS: what outlives a process', () => {
     expect((await other.cek('f0000001'))?.keyId).to.equal('f0000001');
     expect(await other.insertCek({ ...record, sipSession: 'sip:2' }, new Uint8Array(32), {})).to.equal('key-id-taken');
     await other.close();
+  });
+
+  it('a secret in the store is sealed anew each time, opens for its own record alone, and unchanged (AES-256-GCM)', () => {
+    const vault = new Vault(secrets(1).storeKey);
+    const secret = new Uint8Array(32).fill(9);
+    const sealed = [vault.seal(secret, 'f0000001'), vault.seal(secret, 'f0000001')] as const;
+    expect(Buffer.from(sealed[0].subarray(0, 12)).equals(sealed[1].subarray(0, 12)), 'one nonce twice').to.equal(false);
+    expect(Buffer.from(vault.open(sealed[0], 'f0000001')).equals(secret)).to.equal(true);
+    const changed = Uint8Array.from(sealed[0]);
+    changed[20]! ^= 1;
+    expect(() => vault.open(changed, 'f0000001'))
+      .to.throw()
+      .with.property('code', 'KMS_STORE_KEY');
+    for (const length of [0, 11, 12, 27, 28, sealed[0].length - 1]) {
+      expect(() => vault.open(sealed[0].subarray(0, length), 'f0000001'))
+        .to.throw()
+        .with.property('code', 'KMS_STORE_KEY');
+    }
+    expect(() => vault.open(sealed[0], 'f0000002'))
+      .to.throw()
+      .with.property('code', 'KMS_STORE_KEY');
   });
 
   it('master secrets: made once with mode 0600, read again, refused when others may read them', async () => {
@@ -264,6 +289,51 @@ describe('KMS: what outlives a process', () => {
       expect(error).to.have.property('code', 'KMS_SECRETS_MALFORMED');
       expect(error.message).to.not.match(/01{8}|zz/);
     }
+  });
+
+  it('master secrets are zeroed when the KMS stops', async () => {
+    const seen: Uint8Array[] = [];
+    const { engine: real } = setting;
+    const engine = new Proxy(real, {
+      get: (_, name: keyof SakkeEngine) => {
+        const value = real[name];
+        if (typeof value !== 'function') return value;
+        return (...args: Uint8Array[]): unknown => {
+          if (name === 'extractRsk') seen.push(args[0]!);
+          return Reflect.apply(value, real, args);
+        };
+      },
+    });
+    const { kms, url } = await startKms({ ...setting, engine });
+    await ask(url);
+    expect(seen.at(-1)).to.satisfy((zT: Uint8Array) => zT.some((octet) => octet !== 0));
+    await kms.stop();
+    expect(seen.at(-1)).to.deep.equal(new Uint8Array(128));
+    const all = secrets(1);
+    zeroSecrets(all);
+    expect(all).to.deep.equal(secrets(0));
+  });
+
+  it('a key set that comes out of the store leaves no second copy', async () => {
+    const { secrets: own, certificate } = await identityOf(
+      { kmsUri: KMS_URI, masterSecrets: formatSecrets(secrets(1)) },
+      undefined,
+    );
+    const store = openLibsqlStore(undefined, new Vault(own.storeKey));
+    const given: Uint8Array[] = [];
+    const keySet = store.keySet.bind(store);
+    store.keySet = async (userUri, period) => {
+      const octets = await keySet(userUri, period);
+      if (octets !== undefined) given.push(octets);
+      return octets;
+    };
+    const keys = new IdentityKeys({ engine: setting.engine, secrets: own, certificate, store, clock: systemClock });
+    const first = await keys.keySet(ALICE, keys.periodAt());
+    const second = await keys.keySet(ALICE, keys.periodAt());
+    expect(second).to.deep.equal(first);
+    expect(given).to.have.length(2);
+    for (const octets of given) expect(Buffer.from(octets).equals(Buffer.alloc(octets.length))).to.equal(true);
+    await store.close();
   });
 
   it('a KMS with a master secret outside 2..q-1 does not start', async () => {

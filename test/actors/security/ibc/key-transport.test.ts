@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { expect } from 'chai';
 import { createArithmetic } from '../../../../actors/security/ibc/backend.ts';
 import { createBigintArithmetic } from '../../../../actors/security/ibc/bigint/index.ts';
@@ -71,6 +72,20 @@ describe('A 256-bit key in an I_MESSAGE (RFC 6509, RFC 3830 section 6.2)', () =>
     expect((error as IbcError).code).to.equal(code);
     expect((error as IbcError).message).to.not.contain(toHex(KEY));
   };
+
+  it('is remembered until its timestamp alone refuses it, by what is signed (RFC 3830 section 5.4)', async () => {
+    const admitted: [string, number, number, number][] = [];
+    const replayCache = {
+      admit: (...entry: [string, number, number, number]) => admitted.push(entry) > 0,
+      withdraw: () => undefined,
+    };
+    const octets = await seal();
+    await openKey(octets, options({ now: NOW + 1_000, window: 7_000, replayCache }));
+    const signed = createHash('sha256')
+      .update(octets.subarray(0, octets.length - 129))
+      .digest('hex');
+    expect(admitted).to.deep.equal([[signed, NOW, NOW + 7_000, NOW + 1_000]]);
+  });
 
   it('comes out at the receiver as it went in, with its Key ID and sender', async () => {
     const opened = await openKey(await seal(), options());
