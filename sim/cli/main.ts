@@ -38,21 +38,22 @@ function forgetEmptySettings(): void {
     if (name.startsWith('MCPTT_TESTBED_') && value === '') delete process.env[name];
 }
 
-async function main(argv: readonly string[]): Promise<number> {
-  const program = new Command('mcptt-testbed')
-    .description(
-      'Runs the KMS-managed CEK figure of the pCR with real protocol stacks and gives a verdict for every step.',
-    )
+/** Wrong usage of a command, or of one within it, comes to {@link report} instead of ending the process. */
+function answerHere(command: Command): void {
+  command
     .exitOverride()
     .configureOutput({ writeErr: () => {} })
     .helpCommand(false);
-  for (const command of [runCommand, listCommand, upCommand, actorCommand, initCommand, cekCommand, healthCommand]) {
-    program.addCommand(
-      command()
-        .exitOverride()
-        .configureOutput({ writeErr: () => {} }),
-    );
-  }
+  command.commands.forEach(answerHere);
+}
+
+async function main(argv: readonly string[]): Promise<number> {
+  const program = new Command('mcptt-testbed').description(
+    'Runs the KMS-managed CEK figure of the pCR with real protocol stacks and gives a verdict for every step.',
+  );
+  for (const command of [runCommand, listCommand, upCommand, actorCommand, initCommand, cekCommand, healthCommand])
+    program.addCommand(command());
+  answerHere(program);
   try {
     await program.parseAsync(argv, { from: 'user' });
     return Number(process.exitCode ?? 0);

@@ -1,4 +1,4 @@
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import type { JsonObject } from '../../control/actor.ts';
 import { UsageError } from '../usage-error.ts';
 
@@ -20,6 +20,12 @@ const folderOption = (): Option =>
   new Option('--folder <folder>', 'topology folder of the running testbed (see up)')
     .default('testbed')
     .env('MCPTT_TESTBED_FOLDER');
+
+/** A Key ID as the KMS names it. @throws InvalidArgumentError for what cannot be one */
+function keyId(text: string): string {
+  if (!/^[\da-f]{8}$/i.test(text)) throw new InvalidArgumentError('Give its 8 hexadecimal digits, as cek list does.');
+  return text.toLowerCase();
+}
 
 export function cekCommand(): Command {
   const cek = new Command('cek').description('Lists, rotates and revokes CEKs at the KMS of a running testbed.');
@@ -43,7 +49,7 @@ export function cekCommand(): Command {
       .command(verb)
       .description(what)
       .addOption(folderOption())
-      .option('--key-id <hex>', 'the CEK with this Key ID')
+      .option('--key-id <hex>', 'the CEK with this Key ID', keyId)
       .option('--user <mcptt id>', 'every CEK of this user')
       .action(async (options: Which) => {
         if ((options.keyId === undefined) === (options.user === undefined))

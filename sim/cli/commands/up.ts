@@ -101,5 +101,6 @@ function ready({ folder }: UpOptions, { actors }: Topology): void {
       return `${name.padEnd(15)} ${places.join(', ')}\n`;
     });
   process.stdout.write(`${lines.join('')}${'trust'.padEnd(15)} ${folder}/public/ca.crt\n`);
-  process.stdout.write(`ready: mcptt-testbed run all --folder ${folder}\n`);
+  const inShell = /^[\w./-]+$/.test(folder) ? folder : `'${folder.replaceAll("'", "'\\''")}'`;
+  process.stdout.write(`ready: mcptt-testbed run all --folder ${inShell}\n`);
 }

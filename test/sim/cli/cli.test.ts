@@ -50,6 +50,22 @@ describe('command line', function () {
     ['no command', [], /^mcptt-testbed: name a command; see --help\n$/],
     ['a missing argument', ['run'], /^mcptt-testbed: missing required argument 'scenario'; see --help\n$/],
     ['rotate without a key', ['cek', 'rotate'], /^mcptt-testbed: cek rotate: give either --key-id or --user\n$/],
+    [
+      'an unknown option of cek list',
+      ['cek', 'list', '--jsno'],
+      /^mcptt-testbed: unknown option '--jsno'.*; see --help\n$/,
+    ],
+    [
+      'an argument too many',
+      ['cek', 'revoke', 'f0000000'],
+      /^mcptt-testbed: too many arguments for 'revoke'.*; see --help\n$/,
+    ],
+    ['an unknown command of cek', ['cek', 'help'], /^mcptt-testbed: unknown command 'help'.*; see --help\n$/],
+    [
+      'a Key ID that is none',
+      ['cek', 'revoke', '--key-id', 'f0'],
+      /^mcptt-testbed: option '--key-id <hex>' argument 'f0' is invalid. Give its 8 hexadecimal digits.*\n$/,
+    ],
     ['a wait that is no number', ['run', 'figure-7.x.2-1', '--wait', 'soon'], /--wait.*'soon' is invalid.*seconds/],
     ['a wait without end', ['actor', 'idm', '--peer-wait', 'Infinity'], /--peer-wait.*'Infinity' is invalid.*seconds/],
     [
