@@ -9,6 +9,12 @@ const REQUEST_TIMEOUT = 10_000;
 /** How often Node looks for requests that are late, milliseconds: every 30 s unless told. */
 const LOOKS_EVERY = 1_000;
 
+/**
+ * How long a connection may lie idle, milliseconds. Far longer than clients leave it so (10 s, see kms/https.ts): of two ends that
+ * give it up at about the same time, one writes a request into a connection that the other has closed.
+ */
+const IDLE_TIMEOUT = 60_000;
+
 export interface HttpsServerOptions {
   readonly host: string;
   /** 0 for any that is free. */
@@ -47,6 +53,7 @@ export async function listenHttps(
       minVersion: 'TLSv1.2',
       requestCert: true,
       rejectUnauthorized: clientCertificate === 'required',
+      keepAliveTimeout: IDLE_TIMEOUT,
       requestTimeout,
       headersTimeout: requestTimeout,
       handshakeTimeout: requestTimeout,

@@ -11,6 +11,7 @@ import { Agent, fetch as undiciFetch } from 'undici';
 import type { JsonObject } from '../../sim/control/actor.ts';
 import { recordingFetch } from '../../sim/trace/http.ts';
 import type { Report } from '../../sim/trace/record.ts';
+import { IDLE_TIMEOUT } from '../messages/kms/https.ts';
 import { IdmClientError } from './idm-client-error.ts';
 import type { IdmPort, LoggedIn } from './ports.ts';
 import { type Fetch, logInByForm } from './user-agent.ts';
@@ -73,7 +74,7 @@ interface Tokens {
 
 export function createIdmClient(options: IdmClientOptions): IdmClient {
   const { issuer, clientId, redirectUri = DEFAULT_REDIRECT_URI, timeout = DEFAULT_TIMEOUT } = options;
-  const agent = new Agent({ connect: { ca: options.ca, timeout } });
+  const agent = new Agent({ connect: { ca: options.ca, timeout }, keepAliveMaxTimeout: IDLE_TIMEOUT });
   const direct: Fetch = async (url, init) =>
     (await undiciFetch(url, { ...init, dispatcher: agent } as Parameters<
       typeof undiciFetch

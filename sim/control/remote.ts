@@ -24,6 +24,8 @@ const CONNECTIONS = 32;
 const CONNECT_MS = 2_000;
 /** Attempts to connect for one verb or reading; nothing has been sent before one succeeds. */
 const CONNECT_ATTEMPTS = 5;
+/** How long a connection lies idle before it is closed. */
+const IDLE_MS = 10_000;
 /** Longest that records may lag behind the answer of the verb that made them. */
 const RECORDS_MS = 5_000;
 const OFFSET_SAMPLES = 5;
@@ -66,6 +68,7 @@ export class RemoteControl implements ActorControl {
     this.#agent = new Agent({
       connect: { cert: certificate, key: privateKey, ca, timeout: CONNECT_MS },
       connections: CONNECTIONS,
+      keepAliveMaxTimeout: IDLE_MS,
       bodyTimeout: 0,
       headersTimeout: ANSWER_MS,
     });

@@ -17,6 +17,8 @@ import { type ControlAnswer, LIFE_HEADER, PATHS, RUNNER_URI, toLine } from './wi
 /** Records kept for a runner that connects or reconnects later; older ones are gone. */
 const KEPT_RECORDS = 20_000;
 const BODY_LIMIT = '1mb';
+/** Far longer than the runner leaves a connection idle, so that it never writes into one that is being closed. */
+const IDLE_MS = 60_000;
 /** How long the connection of a run is silent before it is asked whether anybody is there. */
 const PROBE_MS = 5_000;
 /** Longest that a clock is moved at one time: a hundred years. */
@@ -52,7 +54,15 @@ export class ControlServer {
     this.#options = options;
     const { certificate, privateKey, ca } = options.tls;
     this.#server = createServer(
-      { cert: certificate, key: privateKey, ca, requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.2' },
+      {
+        cert: certificate,
+        key: privateKey,
+        ca,
+        requestCert: true,
+        rejectUnauthorized: false,
+        minVersion: 'TLSv1.2',
+        keepAliveTimeout: IDLE_MS,
+      },
       this.#app(),
     );
     this.#metrics.setDefaultLabels({ actor: options.actor.name });

@@ -17,6 +17,9 @@ export interface HttpsTrust {
   readonly privateKey?: string;
 }
 
+/** How long a connection lies idle before it is closed, milliseconds, or less where the server says so. */
+export const IDLE_TIMEOUT = 10_000;
+
 /** Refuses anything but `https:` before a connection is made (HTTP1-1). */
 export function httpsClient(trust: HttpsTrust): HttpsClient {
   const agent = new Agent({
@@ -26,6 +29,7 @@ export function httpsClient(trust: HttpsTrust): HttpsClient {
       ...(trust.privateKey === undefined ? {} : { key: trust.privateKey }),
       timeout: 5_000,
     },
+    keepAliveMaxTimeout: IDLE_TIMEOUT,
     // A server-sent-event stream is silent for as long as nothing happens.
     bodyTimeout: 0,
   });

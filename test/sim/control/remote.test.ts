@@ -318,17 +318,18 @@ describe('control interface: an actor in another process', () => {
   it('says at /healthz for whom the actor waits, and counts messages at /metrics', async () => {
     const { Agent, fetch } = await import('undici');
     const dispatcher = new Agent({ connect: { ca: (await ca.issue({ commonName: 'x' })).ca } });
-    const get = async (path: string): Promise<[number, string]> => {
+    const get = async (path: string): Promise<[number, string, string | null]> => {
       const response = await fetch(`https://127.0.0.1:${port}${path}`, { dispatcher });
-      return [response.status, await response.text()];
+      return [response.status, await response.text(), response.headers.get('keep-alive')];
     };
     await remote.do('speak', { times: 2 });
     await caught(() => remote.do('refuse'));
     await caught(() => remote.do('no such verb'));
     await remote.read('echo');
     expect((await get('/healthz'))[0]).to.equal(200);
+    expect((await get('/healthz'))[2], 'far longer than the runner leaves a connection idle').to.equal('timeout=60');
     waiting = ['idm'];
-    expect(await get('/healthz')).to.deep.equal([503, '{"ok":false,"actor":"kms","waitingFor":["idm"]}']);
+    expect((await get('/healthz')).slice(0, 2)).to.deep.equal([503, '{"ok":false,"actor":"kms","waitingFor":["idm"]}']);
     expect((await get('/metrics'))[1]).to.match(
       /mcptt_testbed_messages_total\{interface="HTTP-1",direction="sent",protocol="http",actor="kms"\} 2/,
     );
