@@ -6,6 +6,7 @@ import { hostPort, listenAt, loadTopology } from './topology.ts';
 import { UsageError } from './usage-error.ts';
 
 const BOUND_MS = 3000;
+const CONNECT_MS = 2000;
 
 /**
  * Asks `/healthz` of one actor of the topology folder.
@@ -18,6 +19,8 @@ export async function askHealth(folder: string, name: string, here = false): Pro
   const { host } = hostPort(actor.control);
   const dispatcher = new Agent({
     connect: {
+      // A connection that is taken and then left alone (an actor that hangs) is not ended with the agent.
+      timeout: CONNECT_MS,
       ca: readFileSync(join(folder, 'public', 'ca.crt'), 'utf8'),
       ...(isIP(host) === 0 ? { servername: host } : {}),
     },

@@ -285,6 +285,19 @@ describe('actors on their own', function () {
     }
   });
 
+  it('an actor that hangs, its connections taken by the system, is said not to answer, and nothing waits on for it', async () => {
+    const { port } = new URL(`https://${topology.actors.kms!.control}`);
+    const silent = createServer().listen(Number(port), '127.0.0.1');
+    await once(silent, 'listening');
+    try {
+      const { code, out } = await start('health', 'kms', '--folder', folder).ended;
+      expect(out).to.match(/^kms at .* does not answer: .*\n$/);
+      expect(code).to.equal(3);
+    } finally {
+      silent.close();
+    }
+  });
+
   it('`cek revoke` and `cek rotate` say when there is no such CEK, and end with 3', async () => {
     const hosted = await Promise.all(
       ['idm', 'sip-core', 'mcptt-as', 'kms'].map((name) => hostActor({ folder, name, log: SILENT })),
