@@ -1,6 +1,7 @@
 /** TS 33.180 clause D.1 and HTTP1-1: the resources of HTTP-1, what they answer, and what they refuse, over real TLS. */
 import { once } from 'node:events';
 import { createServer, request as plainRequest } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
 import { type AddressInfo, connect as tcpConnect } from 'node:net';
 import { connect as tlsConnect } from 'node:tls';
 import { expect } from 'chai';
@@ -571,6 +572,25 @@ describe('HTTP-1 at the KMS', () => {
       expect(outcome).to.equal('ECONNRESET');
     });
 
+    it('a client of the KMS follows no redirection: its request goes where it was sent, or nowhere', async () => {
+      const elsewhere = `${running.url}${KMS_PATHS.init}`;
+      const detour = createHttpsServer({ cert: setting.tls.certificate, key: setting.tls.privateKey }, (_req, res) => {
+        res.writeHead(307, { location: elsewhere }).end();
+      });
+      detour.listen(0, '127.0.0.1');
+      await once(detour, 'listening');
+      const { port } = detour.address() as AddressInfo;
+      const client = httpsClient({ ca: setting.ca.certificate });
+      const outcome = await client.fetch(`https://127.0.0.1:${port}/`, { method: 'POST' }).then(
+        ({ status }) => status,
+        (error: Error) => error.name,
+      );
+      await client.close();
+      const closed = once(detour, 'close');
+      detour.close();
+      await closed;
+      expect(outcome).to.equal('TypeError');
+    });
     it('a client of the KMS does not speak plain HTTP, and trusts its CA alone', async () => {
       const exchange = (baseUrl: string, ca: string) => {
         const client = httpsClient({ ca });

@@ -282,8 +282,9 @@ describe('access tokens (RFC 9068, RFC 6750, TS 33.180 annex B)', () => {
       const keys = remoteTokenKeys({
         url: 'https://idm.mcptt.example/jwks',
         now: () => now,
-        fetch: async () => {
+        fetch: async (_url, init) => {
           fetches++;
+          expect(init?.redirect, 'keys are had where the issuer says, and nowhere else').equal('error');
           return answer();
         },
       });
@@ -327,6 +328,8 @@ describe('access tokens (RFC 9068, RFC 6750, TS 33.180 annex B)', () => {
     for (const [name, failing] of [
       ['cannot be reached', () => Promise.reject(new TypeError('fetch failed'))],
       ['answers with an error', () => new Response('', { status: 500 })],
+      ['answers with an error that looks like keys', () => Response.json(published, { status: 404 })],
+      ['answers without an end', () => new Response(`{"keys":[]${' '.repeat(65_536)}}`)],
       ['answers with something else', () => new Response('<html>')],
       ['answers with JSON of another kind', () => Response.json({ keys: 'none' })],
     ] as const) {

@@ -22,7 +22,9 @@ interface Seen {
 }
 
 /** The object itself, with every octet string that goes into or comes out of its methods noted, and whether it held anything. */
-function watched<T extends object>(object: T): { readonly watching: T; named(what: string): Uint8Array[] } {
+function watched<T extends object>(
+  object: T,
+): { readonly watching: T; readonly named: (what: string) => Uint8Array[] } {
   const seen: Seen[] = [];
   const note = (what: string, value: unknown): void => {
     if (value instanceof Uint8Array && value.some((octet) => octet !== 0)) seen.push({ what, octets: value });
@@ -114,7 +116,9 @@ describe('Secrets that are zeroed when dropped', () => {
 
   it('ECCSI: v and j (RFC 6507 sections 5.1.1 and 5.2.1)', () => {
     const master = generateEccsiMaster();
-    const prototype = Object.getPrototypeOf(createECDH('prime256v1')) as { getPrivateKey(): Uint8Array };
+    const prototype = Object.getPrototypeOf(createECDH('prime256v1')) as {
+      getPrivateKey: (this: unknown) => Uint8Array;
+    };
     const original = prototype.getPrivateKey;
     const drawn: Uint8Array[] = [];
     prototype.getPrivateKey = function (this: unknown): Uint8Array {
