@@ -68,7 +68,7 @@ export function kmsCertificateElement(certificate: KmsCertificate): XmlElement {
 export function readKmsCertificate(from: XmlElement): KmsCertificate {
   if (requiredText(from, 'UserIdFormat') !== '2') throw unexpected('<UserIdFormat> is not 2, the UID of clause F.2.1');
   if ((textOf(from, 'ParameterSet') ?? '1') !== '1') throw unexpected('<ParameterSet> is not 1');
-  if (textOf(from, 'Revoked') === 'true') throw unexpected('the KMS certificate says that it is revoked');
+  if (isRevoked(from)) throw unexpected('the KMS certificate says that it is revoked');
   return {
     role: from.attributes.Role === 'External' ? 'External' : 'Root',
     kmsUri: requiredText(from, 'KmsUri'),
@@ -84,6 +84,9 @@ export function readKmsCertificate(from: XmlElement): KmsCertificate {
     }),
   };
 }
+
+/** An xsd:boolean: `true` or `1`. */
+const isRevoked = (from: XmlElement): boolean => ['true', '1'].includes(textOf(from, 'Revoked') ?? 'false');
 
 /** xsi:type is always written and never needed on input: vendors differ. */
 const keyContent = (name: string, octets: Uint8Array): XmlElement =>
@@ -108,7 +111,7 @@ export function kmsKeySetElement(keySet: KmsKeySet): XmlElement {
 }
 
 export function readKmsKeySet(from: XmlElement): KmsKeySet {
-  if (textOf(from, 'Revoked') === 'true') throw unexpected('the key set says that it is revoked');
+  if (isRevoked(from)) throw unexpected('the key set says that it is revoked');
   const userId = requiredText(from, 'UserID');
   return {
     kmsUri: requiredText(from, 'KmsUri'),

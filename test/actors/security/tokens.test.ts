@@ -180,6 +180,12 @@ describe('access tokens (RFC 9068, RFC 6750, TS 33.180 annex B)', () => {
     await refusal(verifier, `${token}.`, 'TOKEN_MALFORMED');
   });
 
+  it('one that is too long to be one', async () => {
+    expect((await signed(key, claims({ note: 'x'.repeat(10_000) }))).length).lessThan(16_384);
+    await verifier.verify(await signed(key, claims({ note: 'x'.repeat(10_000) })));
+    await refusal(verifier, await signed(key, claims({ note: 'x'.repeat(13_000) })), 'TOKEN_MALFORMED');
+  });
+
   it('algorithm none, in any spelling', async () => {
     for (const alg of ['none', 'None', 'NONE', '', undefined]) {
       const token = `${encoded({ alg, typ: 'at+jwt', kid: 'k1' })}.${encoded(claims())}.`;

@@ -295,6 +295,38 @@ describe('TS 33.180 D.3: KmsResponse', () => {
     });
   }
 
+  it('a revoked key set is refused however xsd:boolean writes it, and one that is not is taken', () => {
+    const xml = text(response({ type: 'key-prov', keySets: [keySet], ceks: [] }));
+    for (const [value, code] of [
+      ['1', 'KMS_XML_UNEXPECTED'],
+      [' true ', 'KMS_XML_UNEXPECTED'],
+      ['false', 'accepted'],
+      ['0', 'accepted'],
+    ] as const) {
+      const changed = xml.replace('<UserDecryptKey', `<Revoked>${value}</Revoked><UserDecryptKey`);
+      expect(
+        codeOf(() => parseKmsResponse(Buffer.from(changed))),
+        value,
+      ).to.equal(code);
+    }
+  });
+
+  for (const [what, change] of [
+    ['that is revoked', (x: string) => x.replace('<UserIdFormat', '<Revoked>true</Revoked><UserIdFormat')],
+    [
+      'that is revoked, written as a number',
+      (x: string) => x.replace('<UserIdFormat', '<Revoked>1</Revoked><UserIdFormat'),
+    ],
+    ['of another UID format', (x: string) => x.replace('<UserIdFormat>2<', '<UserIdFormat>1<')],
+    ['of another parameter set', (x: string) => x.replace('<ParameterSet>1<', '<ParameterSet>2<')],
+  ] as const) {
+    it(`KmsCertificate is refused ${what}`, () => {
+      const xml = text(response({ type: 'init', certificate }));
+      expect(codeOf(() => parseKmsResponse(Buffer.from(xml)))).to.equal('accepted');
+      expect(codeOf(() => parseKmsResponse(Buffer.from(change(xml))))).to.equal('KMS_XML_UNEXPECTED');
+    });
+  }
+
   it('reads what another vendor writes (Streamwide sw_mikey_sakke, KmsKeySet without xsi:type, no zone in Time)', () => {
     for (const name of ['key-prov', 'init']) {
       const file = new URL(`../../../../fixtures/kms-messages/sw-${name}-response.xml`, import.meta.url);

@@ -150,6 +150,24 @@ describe('IdentityMaterial', () => {
     expect(await codeOf(material.takeKeySets([current]))).to.equal('accepted');
   });
 
+  it('key material of key periods that are over is zeroed, and the rest when all is closed', async () => {
+    await material.takeCertificate(certificate);
+    const taken = [await keySetOf(), await keySetOf(ALICE, period() + 1), await keySetOf(ALICE, period() + 2)] as const;
+    const secrets = taken.map(({ userDecryptKey, userSigningKeySsk }) => [userDecryptKey, userSigningKeySsk]);
+    const zeroed = (): boolean[] =>
+      secrets.map((octets) => octets.every((secret) => secret.every((octet) => octet === 0)));
+    await material.takeKeySets(taken.slice(0, 2));
+    now = keyPeriodBounds(certificate, period() + 2).validFrom;
+    await material.takeKeySets([taken[2]]);
+    expect(material.periods, 'the last one may still open what was on the way').to.deep.equal([
+      period() + 1,
+      period() + 2,
+    ]);
+    expect(zeroed()).to.deep.equal([true, false, false]);
+    await material.close();
+    expect(zeroed()).to.deep.equal([true, true, true]);
+  });
+
   const bad: [string, () => Promise<KmsKeySet>, string][] = [
     ['that has expired', () => keySetOf(ALICE, period(), { validTo: NOW }), 'KMS_BAD_ANSWER'],
     ['that is for later', () => keySetOf(ALICE, period(), { validFrom: NOW + 360_000 }), 'KMS_BAD_ANSWER'],
