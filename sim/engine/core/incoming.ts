@@ -23,7 +23,8 @@ export class IncomingRequest implements InviteServerUser, TimerOwner<'patience'>
   readonly request: SipMessage;
   readonly flow: Flow;
   readonly transaction: ServerTransaction;
-  readonly app: AppConnection;
+  /** The application that was told; another one that answers in place of one that has gone. */
+  app: AppConnection;
   /** Our tag in its To header, should it have none. */
   toTag: string;
   dialog: Dialog | undefined;

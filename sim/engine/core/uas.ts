@@ -104,6 +104,7 @@ export class Uas implements IncomingHandler {
       app.send(nokLeader(messageId, UNKNOWN_TRANSACTION));
       return;
     }
+    if (incoming.app.closed) incoming.app = app;
     const refusal = this.#send(incoming, text, (response) => {
       const octets = response.serialise();
       const meta = metaOf(octets.length, incoming.flow, this.#core.clock.now());
@@ -145,6 +146,8 @@ export class Uas implements IncomingHandler {
   release(incoming: IncomingRequest): void {
     this.#incoming.delete(incoming.id);
     this.#core.wheel.clear(incoming.patience);
+    // One that the application began by a 1xx of its own: the call is another's now.
+    if (incoming.dialog?.state === 'early') this.#core.dialogs.remove(incoming.dialog);
   }
 
   /** Ends a pending INVITE by ourselves (BYE in an early dialog, PRACK missing). */

@@ -233,7 +233,7 @@ export class Calls implements UasDialogs, UacDialogs, TimerOwner {
    * 64*T1 after what was granted, time for the terminating NOTIFY.
    */
   #keepSubscription(dialog: Dialog, response: SipMessage, subscribe: SipMessage): void {
-    if (dialog.method !== 'SUBSCRIBE') return;
+    if (dialog.method !== 'SUBSCRIBE' || dialog.state === 'terminated') return;
     const seconds = Number(response.get('expires') ?? subscribe.get('expires') ?? DEFAULT_SUBSCRIPTION_S);
     const granted = (Number.isFinite(seconds) ? seconds : 0) * 1000;
     this.#lapseAfter(dialog, granted + TRANSACTION_LIFETIME, () => this.#core.dialogs.remove(dialog));

@@ -205,6 +205,54 @@ describe('sim/engine: time-outs, on a clock that tests move', () => {
     expect(peer.inbox.items).to.deep.equal([]);
   });
 
+  it('an application that comes back and lets ring what another had left: forgotten 64 s after it has gone, too', async () => {
+    const call = parts();
+    peer.send(requestText(peer, { ...call, method: 'INVITE' }));
+    const { message, transaction } = await app.request('INVITE');
+    await app.close();
+    const back = await bench.app();
+    await back.reply(back.answer(message, transaction, 180));
+    bench.clock.advance(100_000);
+    expect(bench.engine.figures.unanswered).to.equal(1);
+    await back.close();
+    await until('the end of it', () => bench.engine.figures.applications === 0);
+    bench.clock.advance(64_000);
+    expect(bench.engine.figures).to.include({ unanswered: 0, serverTransactions: 0, dialogs: 0 });
+  });
+
+  it('an application that rings and then proxies keeps no dialog', async () => {
+    peer.send(requestText(peer, { ...parts(), method: 'INVITE' }));
+    const { message, transaction } = await app.request('INVITE');
+    await app.reply(app.answer(message, transaction, 180));
+    expect(bench.engine.figures.dialogs).to.equal(1);
+    app.send(`proxy|${transaction}||fullResponse||serial|||sip:127.0.0.1:${peer.port}`, 'INVITE sip:x SIP/2.0\r\n\r\n');
+    peer.send(responseText(await peer.request('INVITE'), 486, { tag: 'b' }));
+    await peer.response(486);
+    expect(bench.engine.figures.dialogs).to.equal(0);
+  });
+
+  it('a subscription that ends before it is granted leaves no timer', async () => {
+    await app.ask('sip||', `SUBSCRIBE sip:s@127.0.0.1:${peer.port} SIP/2.0\r\nEvent: reg\r\nExpires: 9000\r\n\r\n`);
+    const subscribe = await peer.request('SUBSCRIBE');
+    const { callId, from, to } = subscribe;
+    peer.send(
+      requestText(peer, {
+        method: 'NOTIFY',
+        callId: callId!,
+        from: `<${to!.uri}>;tag=n`,
+        to: `<${from!.uri}>;tag=${from!.tag}`,
+        headers: ['Event: reg', 'Subscription-State: terminated'],
+      }),
+    );
+    const notify = await app.request('NOTIFY');
+    app.answer(notify.message, notify.transaction, 200);
+    await peer.response(200);
+    peer.send(responseText(subscribe, 200, { tag: 'n', headers: ['Expires: 9000'] }));
+    await app.response(200);
+    bench.clock.advance(33_000);
+    expect(bench.engine.figures).to.include({ dialogs: 0, timers: 0 });
+  });
+
   it('a call that rings for minutes is not forgotten', async () => {
     peer.send(requestText(peer, { ...parts(), method: 'INVITE' }));
     const { message, transaction } = await app.request('INVITE');
