@@ -5,6 +5,7 @@ import { localMeta } from '../core/incoming.ts';
 import { RequestPath } from '../core/paths.ts';
 import { buildInsideDialog } from '../core/requests.ts';
 import { refused, type Uac } from '../core/uac.ts';
+import { EngineError } from '../errors.ts';
 import { buildRequest, type SipMessage } from '../message/index.ts';
 import type { Flow } from '../transport/index.ts';
 import { Dialog } from './dialog.ts';
@@ -30,11 +31,16 @@ export class Acks {
     app.send(requestSentLeader(messageId, meta, this.#core.ids.uuid()), octets);
   }
 
-  /** Acknowledges a 2xx to an INVITE of the stack's own. */
+  /** Acknowledges a 2xx that no application knows of; one whose Contact leads nowhere has to do without. */
   acknowledge(dialog: Dialog): void {
-    const { send } = this.#build(dialog, buildRequest('ACK', dialog.remoteTarget), '');
-    send();
-    dialog.repeatAck = send;
+    try {
+      const { send } = this.#build(dialog, buildRequest('ACK', dialog.remoteTarget), '');
+      send();
+      dialog.repeatAck = send;
+    } catch (error) {
+      if (!(error instanceof EngineError)) throw error;
+      this.#core.log('info', `ACK ${dialog.callId}: ${error.message}`);
+    }
   }
 
   #build(dialog: Dialog, text: SipMessage, routeUri: string) {
@@ -83,7 +89,7 @@ export class Acks {
     });
     fork.inviteSequence = inviteSequence;
     fork.learnFromResponse(message, flow);
-    this.#build(fork, buildRequest('ACK', remoteTarget), '').send();
+    this.acknowledge(fork);
     this.#uac.sendByStack(fork, buildRequest('BYE', remoteTarget));
   }
 }

@@ -354,6 +354,18 @@ describe('sim/engine: requests in dialogs (RFC 3261 12.2, 14)', () => {
     expect(bench.engine.figures.dialogs).to.equal(1);
   });
 
+  it('a fork’s 2xx whose Contact leads nowhere is let go, and harms nothing', async () => {
+    await app.ask('sip||', `INVITE sip:bob@127.0.0.1:${peer.port} SIP/2.0\r\n\r\n`);
+    const invite = await peer.request('INVITE');
+    peer.send(responseText(invite, 200, { tag: 'one', headers: [`Contact: <sip:bob@127.0.0.1:${peer.port}>`] }));
+    const { dialog } = await app.response(200);
+    peer.send(responseText(invite, 200, { tag: 'two', headers: ['Contact: <sip:bob@127.0.0.1;transport=sctp>'] }));
+    await until('the note', () => bench.log.some((line) => line.startsWith('info: ACK')));
+    await app.ask(`sip||${dialog}`, 'ACK sip:placeholder SIP/2.0\r\n\r\n');
+    expect((await peer.request('ACK')).to!.tag).to.equal('one');
+    expect(bench.log.filter((line) => line.startsWith('warn'))).to.deep.equal([]);
+  });
+
   it('NOTIFY before the 200 to SUBSCRIBE makes the dialog (RFC 6665 4.1.2.4)', async () => {
     await app.ask('sip||', `SUBSCRIBE sip:bob@127.0.0.1:${peer.port} SIP/2.0\r\nEvent: reg\r\nExpires: 60\r\n\r\n`);
     const subscribe = await peer.request('SUBSCRIBE');
