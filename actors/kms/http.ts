@@ -73,6 +73,10 @@ export function createHttpApp(parts: HttpParts): Express {
     if (req.headers.host === undefined && req.httpVersion !== '1.0') {
       throw new KmsRefusal('KMS_BAD_HTTP', 'there is no Host header');
     }
+    // RFC 9112 section 6.1: what is left after `chunked` would be read as it stands.
+    if (!/^chunked$/i.test(req.headers['transfer-encoding'] ?? 'chunked')) {
+      throw new KmsRefusal('KMS_BAD_HTTP', 'the body has a transfer coding other than chunked');
+    }
     if ((req.headersDistinct.host?.length ?? 0) > 1) {
       throw new KmsRefusal('KMS_BAD_HTTP', 'there is more than one Host header');
     }

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { expect } from 'chai';
 import { Audit } from '../../../actors/kms/audit.ts';
-import { CekService } from '../../../actors/kms/cek-service.ts';
+import { type Asker, CekService } from '../../../actors/kms/cek-service.ts';
 import { Composer } from '../../../actors/kms/compose.ts';
 import type { IdentityKeys } from '../../../actors/kms/identity-keys.ts';
 import { openLibsqlStore } from '../../../actors/kms/libsql-store.ts';
@@ -247,6 +247,17 @@ describe('LIFE-1 and LIFE-2 at the KMS', () => {
       'cek',
       'end',
     ]);
+    await close();
+  });
+
+  it('the count of messages is the larger of what both ends have told (policy.ts, rule 3)', async () => {
+    const { service, get, acknowledge, setPolicy, close } = setUp();
+    const { keyId } = await get();
+    await acknowledge();
+    const update = (asker: Asker, messages: number) => service.update({ asker, keyId, sipSession: SESSION, messages });
+    expect((await update({ kind: 'server' }, 500)).decision).to.equal('same');
+    setPolicy({ cek: { renewAfterMessages: 400 } });
+    expect((await update(USER, 5)).decision).to.equal('new');
     await close();
   });
 

@@ -226,11 +226,15 @@ describe('HTTP-1 at the KMS', () => {
   });
 
   /** One request as octets, for what HTTP clients do not send; the answer as text. */
-  async function raw(head: readonly string[], body: string): Promise<string> {
+  async function raw(
+    head: readonly string[],
+    body: string,
+    framing = `Content-Length: ${Buffer.byteLength(body)}`,
+  ): Promise<string> {
     const { hostname, port } = new URL(running.url);
     const socket = tlsConnect({ host: hostname, port: Number(port), ca: setting.ca.certificate });
     socket.setTimeout(5_000, () => socket.destroy(new Error('the KMS did not answer within 5 s')));
-    const lines = [...head, `Content-Length: ${Buffer.byteLength(body)}`, 'Connection: close', '', body];
+    const lines = [...head, framing, 'Connection: close', '', body];
     socket.write(lines.join('\r\n')); // not end: the server gives up on who closes its side early
     const pieces: Buffer[] = [];
     for await (const piece of socket) pieces.push(piece as Buffer);
@@ -387,6 +391,18 @@ describe('HTTP-1 at the KMS', () => {
         );
         expect(answer).to.match(/^HTTP\/1.1 400 /);
         expect(answer).to.contain('<ErrorCode>1008</ErrorCode>');
+      }
+    });
+    it('400 for a transfer coding other than chunked (RFC 9112 section 6.1)', async () => {
+      const { host } = new URL(running.url);
+      for (const [coding, status] of [
+        ['gzip, chunked', 400],
+        ['Chunked', 415],
+      ] as const) {
+        const head = [`POST ${KMS_PATHS.init} HTTP/1.1`, `Host: ${host}`, `Authorization: Bearer ${await token()}`];
+        const answer = await raw(head, '0\r\n\r\n', `Transfer-Encoding: ${coding}`);
+        expect(answer, coding).to.match(new RegExp(`^HTTP/1.1 ${status} `));
+        expect(answer.match(/HTTP\/1.1/g), 'one answer').to.have.length(1);
       }
     });
     it('405 with a KmsError for CONNECT; an Expect that nobody knows is read past (RFC 9110 section 10.1.1)', async () => {
