@@ -51,6 +51,14 @@ export function actorCommand(): Command {
     });
 }
 
+/** Resolves when `up`, which started this process, is gone and can tell it nothing any more; never when somebody else started it. */
+function untilOrphaned(): Promise<'disconnect'> {
+  return new Promise((resolve) => {
+    process.once('disconnect', () => resolve('disconnect'));
+    process.channel?.unref();
+  });
+}
+
 /** The actor's life, from its start to the signal that ends it or the error that does; whichever it is stands in the log. */
 async function untilTheEnd(log: Log, options: Omit<HostOptions, 'log' | 'signal'>): Promise<void> {
   process.once('uncaughtException', (cause) => {
@@ -60,7 +68,7 @@ async function untilTheEnd(log: Log, options: Omit<HostOptions, 'log' | 'signal'
   // From the first moment on: a container's first process that does not ask for signals gets none.
   const over = new AbortController();
   const stop = new AbortController();
-  const told = untilToldToStop(over.signal).then((signal) => {
+  const told = Promise.race([untilToldToStop(over.signal), untilOrphaned()]).then((signal) => {
     stop.abort();
     return signal;
   });

@@ -68,7 +68,8 @@ async function eachInItsProcess(topology: Topology, options: UpOptions): Promise
         'warn',
         ...more,
       ],
-      { stdio: ['ignore', 'inherit', 'inherit'] },
+      // The channel carries nothing; its end tells an actor that this process is gone, however it went.
+      { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] },
     ),
   );
   const gone = Promise.race(
@@ -87,7 +88,9 @@ async function eachInItsProcess(topology: Topology, options: UpOptions): Promise
   const running = children.filter((child) => child.exitCode === null && child.signalCode === null);
   await Promise.all(running.map((child) => new Promise((resolve) => child.once('exit', resolve))));
   if (names.includes(ended)) {
-    process.stderr.write(`mcptt-testbed: ${ended} ended by itself; its log above says why\n`);
+    const { signalCode } = children[names.indexOf(ended)]!;
+    const why = signalCode === null ? 'ended by itself; its log above says why' : `was ended by ${signalCode}`;
+    process.stderr.write(`mcptt-testbed: ${ended} ${why}\n`);
     process.exitCode = 3;
   }
 }

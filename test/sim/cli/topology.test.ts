@@ -150,6 +150,20 @@ describe('actors on their own', function () {
     expect(code).to.equal(0);
   });
 
+  it('an actor process ends when the one that started it is gone without a word', async () => {
+    const child = spawn(process.execPath, [...CLI, 'actor', 'idm', '--folder', folder], {
+      stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+    });
+    let out = '';
+    child.stdout!.setEncoding('utf8').on('data', (text: string) => {
+      out += text;
+      if (text.includes('"msg":"ready"')) child.disconnect();
+    });
+    const [[code]] = await Promise.all([once(child, 'exit'), once(child.stdout!, 'end')]);
+    expect(JSON.parse(out.trim().split('\n').at(-1)!)).to.include({ signal: 'disconnect', msg: 'stopped' });
+    expect(code).to.equal(0);
+  });
+
   it('an actor process that crashes says so in a JSON line and ends with 3', async () => {
     const bug = 'data:text/javascript,process.on("SIGUSR2",()=>{throw new Error("a bug")})';
     const { child, ended, said } = startWith(['--import', bug], 'actor', 'idm', '--folder', folder);
