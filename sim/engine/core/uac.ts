@@ -158,6 +158,13 @@ export class Uac implements OutgoingHandler {
     }
   }
 
+  /** The call is over by BYE: an INVITE of it that is still pending gets its 487 (15.1.2), or is given up after 64*T1. */
+  boundPending(dialog: Dialog): void {
+    for (const { dialog: of, transaction } of this.#outgoing.values()) {
+      if (of === dialog && transaction?.kind === 'invite-client') transaction.cancelled();
+    }
+  }
+
   /** Once: a second CANCEL would be the same transaction (9.1). */
   #cancel(outgoing: OutgoingRequest, cancel: SipMessage): void {
     if (outgoing.cancelled) return;

@@ -357,6 +357,7 @@ export class Calls implements UasDialogs, UacDialogs, TimerOwner {
     dialog.unacknowledged?.stop();
     dialog.unacknowledged = undefined;
     this.#reliable.get(dialog)?.stop();
+    if (dialog.inviteSent) this.#uac.boundPending(dialog);
     this.#core.dialogs.remove(dialog);
   }
 }

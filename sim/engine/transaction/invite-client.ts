@@ -104,7 +104,7 @@ export class InviteClientTransaction<Response> implements TimerOwner<TimerName> 
     this.#user.onFailure('transport');
   }
 
-  /** A CANCEL for the INVITE went out: if it is not heeded within 64*T1, no answer will come any more (9.1). */
+  /** A CANCEL for the INVITE went out, or its call is over: if that is not heeded within 64*T1, no answer will come (9.1). */
   cancelled(): void {
     if (this.#state !== 'proceeding') return;
     const { wheel } = this.#context;

@@ -253,6 +253,29 @@ describe('sim/engine: time-outs, on a clock that tests move', () => {
     expect(bench.engine.figures).to.include({ dialogs: 0, timers: 0 });
   });
 
+  for (const when of ['rings', 'is asked to change'] as const) {
+    it(`BYE while the call ${when}, whose INVITE the peer never answers: given up after 64*T1 (15.1.2)`, async () => {
+      const contact = `Contact: <sip:bob@127.0.0.1:${peer.port}>`;
+      await app.ask('sip||', `INVITE sip:bob@127.0.0.1:${peer.port} SIP/2.0\r\n\r\n`);
+      const status = when === 'rings' ? 180 : 200;
+      peer.send(responseText(await peer.request('INVITE'), status, { tag: 'b', headers: [contact] }));
+      const { dialog } = await app.response(status);
+      if (when !== 'rings') {
+        await app.ask(`sip||${dialog}`, 'ACK sip:placeholder SIP/2.0\r\n\r\n');
+        await app.ask(`sip||${dialog}`, 'INVITE sip:placeholder SIP/2.0\r\n\r\n');
+        peer.send(responseText(await peer.request('INVITE'), 180));
+        await app.response(180);
+      }
+      await app.ask(`sip||${dialog}`, 'BYE sip:placeholder SIP/2.0\r\n\r\n');
+      peer.send(responseText(await peer.request('BYE'), 200));
+      await app.response(200);
+      bench.clock.advance(32_100);
+      await app.response(408);
+      bench.clock.advance(1_000);
+      expect(bench.engine.figures).to.include({ clientTransactions: 0, dialogs: 0 });
+    });
+  }
+
   it('a call that rings for minutes is not forgotten', async () => {
     peer.send(requestText(peer, { ...parts(), method: 'INVITE' }));
     const { message, transaction } = await app.request('INVITE');
