@@ -4,7 +4,7 @@ import { Dialog } from '../dialog/dialog.ts';
 import { EngineError } from '../errors.ts';
 import { parseUri, type SipMessage, type SipUri } from '../message/index.ts';
 import { Table } from '../table.ts';
-import type { ClientUser } from '../transaction/transactions.ts';
+import type { ClientTransaction, ClientUser } from '../transaction/transactions.ts';
 import type { BoundPoint, Flow, Target } from '../transport/index.ts';
 import { parseRouteUri, targetOf } from './addresses.ts';
 import type { Core } from './core.ts';
@@ -176,13 +176,13 @@ export class Uac implements OutgoingHandler {
 
   /**
    * Sends a request of the stack's own in a dialog: BYE, whose response nobody awaits, or an INVITE with a `user` for its
-   * responses. @returns the request, to be told of; undefined if there is no way to the peer.
+   * responses. @returns the request, to be told of, and its transaction; undefined if there is no way to the peer.
    */
   sendByStack(
     dialog: Dialog,
     text: SipMessage,
     user: (request: SipMessage) => ClientUser = () => NOBODY,
-  ): { readonly request: SipMessage; readonly point: BoundPoint } | undefined {
+  ): { readonly request: SipMessage; readonly point: BoundPoint; readonly transaction: ClientTransaction } | undefined {
     try {
       const to = this.dialogDestination(dialog);
       const point = this.#pointFor(to);
@@ -200,7 +200,7 @@ export class Uac implements OutgoingHandler {
       const transaction = this.#core.transactions.createClient(text.method, branch, octets, path, user(request));
       path.onFailure = () => transaction.transportError();
       transaction.start();
-      return { request, point };
+      return { request, point, transaction };
     } catch (error) {
       if (!(error instanceof EngineError)) throw error;
       this.#core.log('info', `${text.method} ${dialog.callId}: ${error.message}`);

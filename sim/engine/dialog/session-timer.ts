@@ -4,7 +4,7 @@ import { buildFailureAck } from '../core/requests.ts';
 import type { Uac } from '../core/uac.ts';
 import { buildRequest, type SipMessage } from '../message/index.ts';
 import type { Timer, TimerOwner } from '../timers.ts';
-import type { ReceivedResponse } from '../transaction/transactions.ts';
+import type { ClientTransaction, ReceivedResponse } from '../transaction/transactions.ts';
 import type { Acks } from './acks.ts';
 import type { Dialog } from './dialog.ts';
 
@@ -91,6 +91,7 @@ export class SessionTimer implements TimerOwner<'refresh' | 'expiry'> {
   readonly #context: SessionTimerContext;
   readonly #dialog: Dialog;
   #timer: Timer | undefined;
+  #refreshing: ClientTransaction | undefined;
   #seconds = 0;
   #weRefresh = false;
   /** When the session ends if nobody refreshes it. */
@@ -129,6 +130,9 @@ export class SessionTimer implements TimerOwner<'refresh' | 'expiry'> {
   stop(): void {
     this.#context.core.wheel.clear(this.#timer);
     this.#timer = undefined;
+    // Nobody waits for a refresh any longer, and it may stay without final answer: 64*T1 are enough for one.
+    if (this.#refreshing?.kind === 'invite-client') this.#refreshing.cancelled();
+    this.#refreshing = undefined;
   }
 
   onTimer(name: 'refresh' | 'expiry'): void {
@@ -167,6 +171,9 @@ export class SessionTimer implements TimerOwner<'refresh' | 'expiry'> {
     ];
     if (description !== undefined) headers.push(['Content-Type', description.contentType]);
     const text = buildRequest('INVITE', dialog.remoteTarget, headers, description?.body);
+    const { wheel } = this.#context.core;
+    // 10: a peer that answers provisionally and no more has not refreshed either.
+    this.#timer = wheel.set(this, 'expiry', Math.max(0, this.#end - wheel.now));
     const due = this.#timer;
     let accepted = false;
     const settle = (status: number, success?: SipMessage): void => {
@@ -190,6 +197,7 @@ export class SessionTimer implements TimerOwner<'refresh' | 'expiry'> {
       onFailure: () => settle(408),
     }));
     if (sent === undefined) this.#expire();
+    else this.#refreshing = sent.transaction;
   }
 
   #settled(status: number, success: SipMessage | undefined): void {
@@ -197,8 +205,10 @@ export class SessionTimer implements TimerOwner<'refresh' | 'expiry'> {
       // 7.2: without the header the peer sets the session no limit any more.
       this.stop();
       this.answered(success);
-    } else if (status === 491) this.#later();
-    else this.#expire();
+    } else if (status === 491) {
+      this.stop();
+      this.#later();
+    } else this.#expire();
   }
 
   /** RFC 3261 14.1: the one who owns the Call-ID waits longer. Not beyond the end of the session (RFC 4028 10). */

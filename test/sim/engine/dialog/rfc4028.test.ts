@@ -236,6 +236,15 @@ describe('sim/engine: session timers (RFC 4028)', () => {
       });
     }
 
+    it('provisional answers alone: the call ends with its interval (10)', async () => {
+      const { dialog } = await made('200;refresher=uac');
+      bench.clock.advance(100 * SECOND + TICK);
+      peer.send(responseText(await peer.request('INVITE'), 180));
+      await settle();
+      await quietUntil(100 * SECOND - TICK);
+      await ended(dialog);
+    });
+
     it('491 to a refresh: again after a random while (10, RFC 3261 14.1), but not for ever', async () => {
       const { dialog } = await made('200');
       bench.clock.advance(100 * SECOND + TICK);
