@@ -142,6 +142,17 @@ describe('CEK-1 and CEK-2: issue', () => {
     await close();
   });
 
+  it('a repeated request leaves the CEK before the current one its overlap', async () => {
+    const { service, get, stateOf, acknowledge, close } = setUp();
+    const { keyId } = await get();
+    await acknowledge();
+    await service.rotate({ keyId }, 'operator');
+    await acknowledge();
+    expect((await get()).supersedes).to.equal(keyId);
+    expect(await stateOf(keyId)).to.equal('superseded');
+    await close();
+  });
+
   it('zeroes its own copies of the CEK once it is in the store, and after each sealing', async () => {
     const drawn: Uint8Array[] = [];
     const { get, store, clock, close } = setUp({
