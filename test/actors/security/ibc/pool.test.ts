@@ -91,7 +91,10 @@ describe('Worker pool for SAKKE', () => {
       if (!done) setImmediate(turn);
     };
     setImmediate(turn);
-    await Promise.all(Array.from({ length: 8 }, () => pool.encapsulate(ZT, b, ssv)));
+    // In this thread not one turn would come to pass; on a loaded machine a round may be over before this thread is on again.
+    for (let round = 0; turns <= 20 && round < 100; round++) {
+      await Promise.all(Array.from({ length: 8 }, () => pool.encapsulate(ZT, b, ssv)));
+    }
     done = true;
     expect(turns).to.be.greaterThan(20);
   });
