@@ -46,7 +46,7 @@ export async function initFolder(
       const secret = (): string => randomBytes(24).toString('hex');
       await once(join(own, 'drachtio-secret'), `drachtio secret of ${name}`, secret, 0o600);
     }
-    if (existsSync(join(own, 'tls.key'))) continue;
+    if (existsSync(join(own, 'tls.key')) && existsSync(join(own, 'tls.crt'))) continue;
     const identity = await ca.issue(
       actor === undefined
         ? { commonName: name, uri: [RUNNER_URI] }

@@ -89,10 +89,9 @@ const ENDPOINTS: Readonly<Record<ActorKind, { readonly needed: readonly string[]
 function whatIsWrong(actor: unknown): string | undefined {
   if (!isRecord(actor)) return ' must have kind, endpoints and control';
   const { kind, endpoints, control, facing, imsi, drachtio } = actor as Partial<Record<keyof TopologyActor, unknown>>;
-  const isKind = (ACTOR_KINDS as readonly unknown[]).includes(kind);
-  if (!isKind) return `.kind must be one of ${ACTOR_KINDS.join(', ')}`;
+  if (!isKind(kind)) return `.kind must be one of ${ACTOR_KINDS.join(', ')}`;
   if (!isRecord(endpoints)) return '.endpoints must name its endpoints, each with host:port';
-  const { needed, also } = ENDPOINTS[kind as ActorKind];
+  const { needed, also } = ENDPOINTS[kind];
   const missing = needed.find((endpoint) => !(endpoint in endpoints));
   if (missing !== undefined) return `.endpoints.${missing} is missing: ${kind} cannot be reached without`;
   const places = Object.entries(endpoints);
@@ -108,6 +107,8 @@ function whatIsWrong(actor: unknown): string | undefined {
     return '.imsi must be the IMSI of a subscriber, in quotes';
   return undefined;
 }
+
+const isKind = (kind: unknown): kind is ActorKind => (ACTOR_KINDS as readonly unknown[]).includes(kind);
 
 /** `host:port` or `[IPv6]:port`, with a port that peers can connect to. */
 function isPlace(text: unknown): text is string {
@@ -140,7 +141,7 @@ export function hostPort(text: string): { host: string; port: number } {
 /**
  * The actor's own certificate and the CA's, as `init` laid them down.
  *
- * @throws TopologyError when one of the files is missing, is no PEM, or they do not belong together
+ * @throws TopologyError when one of the files is missing, is no PEM, is out of date, or they do not belong together
  */
 export function loadTls(folder: string, name: string): TlsIdentity {
   const read = (...parts: string[]): string =>
@@ -152,6 +153,7 @@ export function loadTls(folder: string, name: string): TlsIdentity {
       throw new Error('tls.key is not the key of tls.crt');
     if (!certificate.checkIssued(new X509Certificate(own.ca)))
       throw new Error('tls.crt is not of the CA in public/ca.crt');
+    if (new Date(certificate.validTo).getTime() < Date.now()) throw new Error(`it expired on ${certificate.validTo}`);
   } catch (cause) {
     const help = `remove ${join(folder, name, 'tls.*')} and run init again`;
     throw new TopologyError(

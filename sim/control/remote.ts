@@ -200,7 +200,7 @@ export class RemoteControl implements ActorControl {
       ...(this.#run === undefined ? {} : { run: this.#run }),
     });
     const asked = this.#life;
-    const response = await this.#fetch('GET', `${PATHS.records}?${query}`, undefined, []);
+    const response = await this.#fetch('GET', `${PATHS.records}?${query.toString()}`, undefined, []);
     if (response.status !== 200) throw refused(((await response.json()) as ControlAnswer).error);
     const life = response.headers.get(LIFE_HEADER) ?? '';
     this.#live(life);

@@ -1,10 +1,13 @@
+import 'reflect-metadata';
 import { type ChildProcess, spawn } from 'node:child_process';
+import { createPrivateKey, webcrypto } from 'node:crypto';
 import { once } from 'node:events';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import * as x509 from '@peculiar/x509';
 import { expect } from 'chai';
 import { type HostedActor, hostActor } from '../../../sim/cli/hosted-actor.ts';
 import { initFolder } from '../../../sim/cli/init-folder.ts';
@@ -370,5 +373,33 @@ describe('actors on their own', function () {
     } finally {
       writeFileSync(path, whole);
     }
+  });
+
+  it('a certificate whose key or itself is missing is made anew by init; one that is out of date is refused, and the mend named', async () => {
+    const copy = join(folder, 'halves');
+    await initFolder(copy, 'loopback', false);
+    for (const half of ['tls.key', 'tls.crt']) {
+      rmSync(join(copy, 'idm', half));
+      expect(() => loadTls(copy, 'idm')).to.throw(`${half} cannot be read`);
+      expect(await initFolder(copy, 'loopback', false)).to.deep.equal(['certificate of idm']);
+      loadTls(copy, 'idm');
+    }
+    const keys = await webcrypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, ['sign', 'verify']);
+    const caKey = createPrivateKey(readFileSync(join(copy, 'ca', 'ca.key'))).export({ format: 'der', type: 'pkcs8' });
+    const expired = await x509.X509CertificateGenerator.create({
+      subject: 'CN=idm',
+      issuer: new x509.X509Certificate(readFileSync(join(copy, 'ca', 'ca.crt'), 'utf8')).subject,
+      notBefore: new Date(Date.now() - 2_000),
+      notAfter: new Date(Date.now() - 1_000),
+      signingAlgorithm: { name: 'ECDSA', hash: 'SHA-256' },
+      publicKey: keys.publicKey,
+      signingKey: await webcrypto.subtle.importKey('pkcs8', caKey, { name: 'ECDSA', namedCurve: 'P-256' }, false, [
+        'sign',
+      ]),
+    });
+    writeFileSync(join(copy, 'idm', 'tls.crt'), expired.toString('pem'));
+    const key = await webcrypto.subtle.exportKey('pkcs8', keys.privateKey);
+    writeFileSync(join(copy, 'idm', 'tls.key'), x509.PemConverter.encode(key, 'PRIVATE KEY'));
+    expect(() => loadTls(copy, 'idm')).to.throw(/it expired on .*tls\.\* and run init again/);
   });
 });
