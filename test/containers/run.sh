@@ -35,7 +35,7 @@ compose() { bounded 900 podman-compose -p "$project" "$@" 2> >(grep -v systemd >
 quietly() { "$@" >>"$out/engine.log" 2>&1; }
 
 say 'tools and base image'
-if ! base=$(bounded 400 test/containers/base.sh); then
+if ! base=$(bounded 900 test/containers/base.sh); then
   [ "${CI:-}" = true ] && { echo 'containers: failed, CI needs them'; exit 1; }
   echo 'containers: skipped'
   exit 0
@@ -61,7 +61,7 @@ trap tear_down EXIT
 : >"$out/engine.log"
 
 say 'image'
-bounded 300 podman build -t mcptt-testbed . >"$out/build.log" 2>&1 || { tail -20 "$out/build.log"; exit 1; }
+bounded 600 podman build -t mcptt-testbed . >"$out/build.log" 2>&1 || { tail -20 "$out/build.log"; exit 1; }
 # What the builds left to be written would hold up the actors' own files for as long as a minute.
 bounded 120 sync || true
 size() { podman image inspect --format '{{.Size}}' "$1"; }
