@@ -41,27 +41,34 @@ export function consoleReporter(options: ConsoleOptions): Reporter {
   const stepHead = (step: StepResult): string => {
     const verdict = `${MARK[step.verdict]} ${step.verdict}`;
     const right = `${step.clause}  ${verdict}${step.verdict === 'none' ? '' : `  ${ms(step.durationMs)}`}`;
-    const left = `── ${step.number}  ${step.title} `;
-    const fill = '─'.repeat(Math.max(2, columns - left.length - right.length - 1));
-    return paint(step.verdict, colors.bold(`${left}${fill} ${right}`));
+    const lead = `── ${step.number}  `;
+    const left = `${hanging(lead, step.title, columns)} `;
+    const lastLine = left.slice(left.lastIndexOf('\n') + 1);
+    const fill = columns - right.length - 1;
+    const rule =
+      lastLine.length + 2 > fill
+        ? `\n${' '.repeat(lead.length)}${'─'.repeat(Math.max(2, fill - lead.length))}`
+        : '─'.repeat(fill - lastLine.length);
+    return paint(step.verdict, colors.bold(`${left}${rule} ${right}`));
   };
 
   const failureLines = (step: StepResult): void => {
     const failure = step.failure;
     if (failure === undefined) return;
-    line(paint(step.verdict, `   ${failure.message}`));
-    line(`   responsible  ${failure.responsible}        clause  ${failure.clause}`);
-    if (failure.expected !== undefined) line(`   expected     ${failure.expected}`);
-    if (failure.seen !== undefined) line(`   seen         ${failure.seen}`);
+    const part = (label: string, text: string): void => line(hanging(`   ${label.padEnd(12)} `, text, columns));
+    line(paint(step.verdict, hanging('   ', failure.message, columns)));
+    part('responsible', `${failure.responsible}        clause  ${failure.clause}`);
+    if (failure.expected !== undefined) part('expected', failure.expected);
+    if (failure.seen !== undefined) part('seen', failure.seen);
     if (failure.about === undefined) return;
-    line(`   in           ${failure.about.summary}`);
+    part('in', failure.about.summary);
     for (const text of failure.about.head.split('\r\n').slice(0, 30)) line(colors.dim(`                ${text}`));
   };
 
   const whole = (result: ScenarioResult): void => {
     line();
     line(colors.bold(result.title));
-    line(colors.dim(`${result.id} · proves ${result.requirements.join(', ')}`));
+    line(colors.dim(hanging(`${result.id} · `, `proves ${result.requirements.join(', ')}`, columns)));
     line();
     const drawn = ladder(result.arrows, columns);
     line(colors.bold(drawn.head));
@@ -69,7 +76,8 @@ export function consoleReporter(options: ConsoleOptions): Reporter {
     for (const step of result.steps) {
       line(stepHead(step));
       for (const arrow of result.arrows.filter((a) => a.step === step.number)) line(drawn.row(arrow));
-      for (const { label, value } of step.shown) line(colors.cyan(`      ${label.padEnd(28)} ${value}`));
+      for (const { label, value } of step.shown)
+        line(colors.cyan(hanging(`      ${label.padEnd(28)} `, value, columns)));
       failureLines(step);
     }
     line();
@@ -77,9 +85,8 @@ export function consoleReporter(options: ConsoleOptions): Reporter {
     if (skewed.length > 0)
       line(`Clocks ahead of this one: ${skewed.map(([name, offset]) => `${name} ${offset.toFixed(1)} ms`).join(', ')}`);
     if (result.choices.length > 0) line(colors.bold('Choices made where the pCR is open'));
-    for (const [i, choice] of result.choices.entries())
-      line(`  ${i + 1}. ${wrap(choice, columns - 5).join('\n     ')}`);
-    for (const note of options.notes ?? []) line(`\n${wrap(note, columns).join('\n')}`);
+    for (const [i, choice] of result.choices.entries()) line(hanging(`  ${i + 1}. `, choice, columns));
+    for (const note of options.notes ?? []) line(`\n${hanging('', note, columns)}`);
     line();
     const count = result.steps.filter((s) => s.verdict === 'pass').length;
     line(
@@ -116,16 +123,17 @@ export function consoleReporter(options: ConsoleOptions): Reporter {
   };
 }
 
-function wrap(text: string, width: number): string[] {
+/** The text after its lead, broken between words; lines after the first begin below the first one's text. */
+function hanging(lead: string, text: string, columns: number): string {
+  const width = columns - lead.length;
   const lines: string[] = [];
-  let current = '';
+  let current: string | undefined;
   for (const word of text.split(' ')) {
-    if (current !== '' && current.length + 1 + word.length > width) {
+    const longer = current === undefined ? word : `${current} ${word}`;
+    if (current !== undefined && longer.length > width) {
       lines.push(current);
       current = word;
-    } else {
-      current = current === '' ? word : `${current} ${word}`;
-    }
+    } else current = longer;
   }
-  return [...lines, current];
+  return `${lead}${[...lines, current].join(`\n${' '.repeat(lead.length)}`)}`;
 }

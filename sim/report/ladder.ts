@@ -2,7 +2,10 @@
 import type { Arrow } from '../trace/trace.ts';
 import { lifelines, shortName } from './names.ts';
 
-const LANE = 10;
+/** Wide enough for the longest name; six of them leave room for a message on a terminal of 80 columns. */
+const LANE = 9;
+/** Least that is shown of a message, however many lifelines there are. */
+const SHORTEST_TEXT = 12;
 
 export interface Ladder {
   /** The names over the lifelines. */
@@ -18,8 +21,8 @@ export interface Ladder {
  */
 export function ladder(arrows: readonly Arrow[], columns = 120): Ladder {
   const lanes = lifelines(arrows);
-  const width = lanes.length * LANE;
   const at = (name: string): number => lanes.indexOf(name) * LANE + 4;
+  const width = at(lanes.at(-1) ?? '') + 1;
   const rails = (): string[] => {
     const row = Array.from({ length: width }, () => ' ');
     for (const lane of lanes) row[at(lane)] = '│';
@@ -27,8 +30,8 @@ export function ladder(arrows: readonly Arrow[], columns = 120): Ladder {
   };
   const head = lanes.map((lane) => center(shortName(lane), LANE - 1)).join(' ');
   return {
-    head,
-    rail: rails().join('').trimEnd(),
+    head: head.trimEnd(),
+    rail: rails().join(''),
     row(arrow) {
       const row = rails();
       const [from, to] = [at(arrow.from), at(arrow.to)];
@@ -37,7 +40,7 @@ export function ladder(arrows: readonly Arrow[], columns = 120): Ladder {
       row[from] = from < to ? '├' : '┤';
       if (from !== to) row[from < to ? to - 1 : to + 1] = from < to ? '▶' : '◀';
       const text = `${arrow.interface.padEnd(6)} ${arrow.summary}`;
-      return `${row.join('')} ${cut(text, Math.max(30, columns - width - 1))}`.trimEnd();
+      return `${row.join('')}  ${cut(text, Math.max(SHORTEST_TEXT, columns - width - 2))}`;
     },
   };
 }

@@ -100,6 +100,32 @@ describe('reports', () => {
     for (const line of text.split('\n')) expect(line.length, line).to.be.at.most(112);
   });
 
+  it('console: stays within a terminal of 80 columns, loses no word of what is shown, and keeps its arrows whole', () => {
+    let text = '';
+    const write = (t: string): void => {
+      text += t;
+    };
+    const title = 'Server opens the PUBLISH, checks the token, binds MCPTT ID, client and session, returns the profile';
+    const value = 'participantType=responder priority=5 groups=sip:fire-station-1@mcptt.example privateCall=true';
+    const actors = ['ue', 'access-network', 'sip-core', 'mcptt-as', 'idm', 'kms'];
+    consoleReporter({ write, columns: 80 }).scenarioEnded!({} as Scenario, {
+      ...result,
+      title: 'A figure',
+      requirements: Array.from({ length: 14 }, (_, i) => `STEP-${i}`),
+      arrows: actors.slice(1).map((to) => arrow('1', 'ue', to, 'REGISTER sip:ims.mnc001.mcc001.3gppnetwork.org')),
+      steps: [
+        { ...result.steps[0]!, title, shown: [{ label: 'Profile', value }] },
+        { ...result.steps[1]!, failure: { ...result.steps[1]!.failure!, message: `refused, ${value}`, seen: value } },
+      ],
+    });
+    for (const line of text.split('\n')) expect(line.length, line).to.be.at.most(80);
+    expect(text).to.match(/^ +UE +Network +SIP core +MCPTT +IdM +KMS$/m);
+    expect(text.match(/^ {4}├─.*▶.* SIP-1 {2}REGISTER sip:.*…$/gm)).to.have.length(5);
+    expect(text).to.match(/^── 1 {2}Server opens [^─]+\n {6}[^─]+ ─+ TS 33\.203 {2}✔ pass {2}5 ms$/m);
+    const words = text.split(/\s+/);
+    for (const word of [...title.split(' '), ...value.split(' '), 'STEP-13']) expect(words).to.include(word);
+  });
+
   it('JSON: format, version and every message with its octets', () => {
     const report = JSON.parse(jsonReport([result], 'fail', false)) as Record<string, unknown>;
     expect(report).to.include({
