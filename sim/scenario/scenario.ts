@@ -60,7 +60,7 @@ export interface StepContext {
   hold(responsible: ActorKind, clause: string): void;
 }
 
-/** All given fields must match; `text` is searched in the message's octets as latin1. */
+/** All given fields must match. */
 export interface RecordFilter {
   readonly interface?: MessageRecord['interface'];
   readonly actor?: string;

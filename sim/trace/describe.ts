@@ -94,15 +94,25 @@ function sipSummary(bytes: Uint8Array): string {
   return `${head.startLine.replace(/ SIP\/2\.0$/, '')}${details.length > 0 ? ` [${details.join(', ')}]` : ''}`;
 }
 
-/** One line for ladders and failures, such as `PUBLISH sip:… [Event: poc-settings]` or `401 Unauthorized (REGISTER)`. */
-export function summary(message: Pick<ReportedMessage, 'protocol' | 'bytes'>): string {
+/** Method of an HTTP request; undefined for what is none. */
+export const httpMethod = (bytes: Uint8Array): string | undefined => /^(\S+) \S+ HTTP\//.exec(headText(bytes))?.[1];
+
+/**
+ * One line for ladders and failures, such as `PUBLISH sip:… [Event: poc-settings]` or `401 Unauthorized (REGISTER)`.
+ *
+ * @param answers method of the request that an HTTP response answers, where it is known: the response does not say it itself
+ */
+export function summary(message: Pick<ReportedMessage, 'protocol' | 'bytes'>, answers?: string): string {
   if (message.protocol === 'nas') return nasSummary(message.bytes);
   if (message.protocol === 'sip') return sipSummary(message.bytes);
   const text = headText(message.bytes);
   const event = /^event: *(\S+)/m.exec(text)?.[1];
   const startLine = text.split(/\r?\n/, 1)[0] ?? '';
   const status = /^HTTP\/\S+ (\d{3}) ?(.*)$/.exec(startLine);
-  if (status !== null) return `${status[1]} ${status[2] || (STATUS_CODES[status[1]!] ?? '')}`.trim();
+  if (status !== null) {
+    const reason = status[2] || (STATUS_CODES[status[1]!] ?? '');
+    return `${status[1]} ${reason}`.trim() + (answers === undefined ? '' : ` (${answers})`);
+  }
   if (event !== undefined && !/ HTTP\//.test(startLine)) return `event: ${event}`;
   return startLine.replace(/ HTTP\/\S+$/, '').replace(/\?.*/, '?…');
 }

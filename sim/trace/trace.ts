@@ -6,7 +6,7 @@
  * rule orders, time decides, corrected by the clock offsets that the control interface measured.
  */
 import { createHash } from 'node:crypto';
-import { sipHead, summary } from './describe.ts';
+import { httpMethod, sipHead, summary } from './describe.ts';
 import type { InterfaceName, MessageRecord, Protocol } from './record.ts';
 
 export interface Arrow {
@@ -121,6 +121,7 @@ export class Trace {
     const open = new Map<string, MutableArrow>();
     const occurrences = new Map<string, number>();
     const arrows: MutableArrow[] = [];
+    const methods = this.#httpMethods();
     for (const [i, record] of this.#records.entries()) {
       const step = this.#steps[i]!;
       const name = this.#nameOf(record);
@@ -142,7 +143,7 @@ export class Trace {
         to: sent ? record.peer : record.actor,
         interface: record.interface,
         protocol: record.protocol,
-        summary: summary(record),
+        summary: summary(record, methods.get(exchangeOf(record) ?? '')),
         [record.direction]: record,
         time,
         step,
@@ -151,6 +152,17 @@ export class Trace {
       arrows.push(fresh);
     }
     return arrows;
+  }
+
+  /** Exchange → method of its request. */
+  #httpMethods(): Map<string, string> {
+    const methods = new Map<string, string>();
+    for (const record of this.#records) {
+      if (record.protocol !== 'http') continue;
+      const [exchange, method] = [exchangeOf(record), httpMethod(record.bytes)];
+      if (exchange !== undefined && method !== undefined) methods.set(exchange, method);
+    }
+    return methods;
   }
 
   /** What names one message alike at both ends. */

@@ -67,6 +67,15 @@ describe('trace: two records, one arrow, in causal order', () => {
     expect(trace.arrows().map((a) => a.summary)).to.deep.equal(['POST /earlier', 'POST /later']);
   });
 
+  it('names the method that an HTTP response answers, whichever record came first', () => {
+    const trace = new Trace();
+    const question = record('ue', 'sent', 'kms', 'a1/request', 1);
+    trace.add({ ...record('kms', 'sent', 'ue', 'a1/response', 2), bytes: Buffer.from('HTTP/1.1 200 OK\r\n\r\n') });
+    trace.add({ ...record('kms', 'sent', 'ue', 'b2/response', 3), bytes: Buffer.from('HTTP/1.1 409 \r\n\r\n') });
+    trace.add(question);
+    expect(trace.arrows().map((a) => a.summary)).to.deep.equal(['POST /a1/request', '200 OK (POST)', '409 Conflict']);
+  });
+
   it('keeps two messages with the same name apart', () => {
     const trace = new Trace();
     for (const t of [1, 2]) {
