@@ -5,18 +5,23 @@ import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { createServer, isIP } from 'node:net';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
+import type { Subscriber } from '../../actors/messages/subscriber.ts';
 import { createTestCa, type IdentityRequest, loadTestCa, type TestCa } from '../../actors/security/ca.ts';
-import { loadFixtures } from '../../fixtures/load.ts';
+import { type Fixtures, loadFixtures } from '../../fixtures/load.ts';
 import { RUNNER_URI } from '../control/wire.ts';
 import { makeFolder } from '../report/files.ts';
 import { identityOf } from './certificates.ts';
-import { hostPort, loadTopology, type Topology, type TopologyActor } from './topology.ts';
+import { hostPort, loadTopology, SUBSCRIBER_OF, type Topology, type TopologyActor } from './topology.ts';
 
-/** @returns what had to be made, in words; empty when the folder was complete */
+/**
+ * @param fixtures those that the actors will have: whose USIMs the UEs get, and which names stand in the certificates
+ * @returns what had to be made, in words; empty when the folder was complete
+ */
 export async function initFolder(
   folder: string,
   kind: 'loopback' | 'containers',
   drachtio: boolean,
+  { network, subscribers }: Fixtures = loadFixtures(),
 ): Promise<string[]> {
   const made: string[] = [];
   const publicFolder = join(folder, 'public');
@@ -32,12 +37,11 @@ export async function initFolder(
     made.push(what);
   };
   await once(join(publicFolder, 'topology.yaml'), 'topology.yaml', async () =>
-    stringify(kind === 'loopback' ? await loopback() : containers(drachtio)),
+    stringify(kind === 'loopback' ? await loopback(subscribers) : containers(drachtio, subscribers)),
   );
   const ca = await testCa(join(folder, 'ca'), made);
   await once(join(publicFolder, 'ca.crt'), 'ca.crt', () => ca.certificate);
 
-  const { network } = loadFixtures();
   const { actors } = loadTopology(folder);
   for (const [name, actor] of [...Object.entries(actors), ['runner', undefined] as const]) {
     const own = join(folder, name);
@@ -80,13 +84,10 @@ async function testCa(folder: string, made: string[]): Promise<TestCa> {
   return ca;
 }
 
-/** Which UE has which subscriber's USIM. */
-const UES: Readonly<Record<string, number>> = { ue: 0, 'ue-b': 1, 'ue-c': 2 };
-
-async function loopback(): Promise<Topology> {
+async function loopback(subscribers: readonly Subscriber[]): Promise<Topology> {
   const ports = await freePorts(32);
   const at = (): string => `127.0.0.1:${ports.pop()}`;
-  return topology((_actor, _endpoint) => at(), at, ['wss', 'ws', 'udp', 'tcp', 'tls']);
+  return topology((_actor, _endpoint) => at(), at, ['wss', 'ws', 'udp', 'tcp', 'tls'], subscribers);
 }
 
 /**
@@ -113,7 +114,7 @@ const SIP_ENDPOINTS = { wss: 0, udp: 0, sip2: 0 };
 const DRACHTIO_CORE_SIP2 = 5070;
 
 /** Hosts are the service names of docker-compose.yml. */
-function containers(drachtio: boolean): Topology {
+function containers(drachtio: boolean, subscribers: readonly Subscriber[]): Topology {
   const made = topology(
     // With a drachtio-server, the SIP sockets are its own and not the application's.
     (actor, endpoint) => {
@@ -123,6 +124,7 @@ function containers(drachtio: boolean): Topology {
     },
     (actor) => `${actor}:9000`,
     ['wss', 'udp'],
+    subscribers,
   );
   const placed = Object.entries(made.actors).map(([name, actor]) => {
     const application = actor.kind === 'sip-core' || actor.kind === 'mcptt-as';
@@ -139,8 +141,8 @@ function topology(
   at: (actor: string, endpoint: string) => string,
   control: (actor: string) => string,
   sip1: readonly string[],
+  subscribers: readonly Subscriber[],
 ): Topology {
-  const { subscribers } = loadFixtures();
   const actor = (
     kind: TopologyActor['kind'],
     endpoints: readonly string[],
@@ -162,7 +164,10 @@ function topology(
       actor('mcptt-as', ['sip2', 'https']),
       actor('idm', ['https']),
       actor('kms', ['https']),
-      ...Object.entries(UES).map(([name, i]) => actor('ue', [], { imsi: subscribers[i]!.imsi }, name)),
+      ...Object.entries(SUBSCRIBER_OF).flatMap(([name, i]) => {
+        const imsi = subscribers[i]?.imsi;
+        return imsi === undefined ? [] : [actor('ue', [], { imsi }, name)];
+      }),
     ]),
   };
 }

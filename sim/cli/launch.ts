@@ -2,10 +2,9 @@
 import { join } from 'node:path';
 import type { PolicyChange } from '../../actors/kms/policy.ts';
 import type { SakkeEngine } from '../../actors/security/ibc/engine.ts';
-import type { Fixtures, Policy } from '../../fixtures/load.ts';
+import { FixtureError, type Fixtures, type Policy } from '../../fixtures/load.ts';
 import type { Actor, ActorContext, ActorKind, Endpoints } from '../control/actor.ts';
 import { hostPort } from './topology.ts';
-import { UsageError } from './usage-error.ts';
 
 /** Where an actor is to be. Ports of 0 are the system's choice. */
 export interface Place {
@@ -179,7 +178,8 @@ async function make(
     case 'ue': {
       const { createUe } = await import('../../actors/ue/index.ts');
       const usim = subscribers.find((s) => s.imsi === place.imsi);
-      if (usim === undefined) throw new UsageError(`${place.name}: no subscriber has the IMSI ${place.imsi}`);
+      if (usim === undefined)
+        throw new FixtureError(`no subscriber has its IMSI, ${place.imsi}: its topology was made from other fixtures`);
       return createUe(
         {
           usim,

@@ -41,6 +41,9 @@ export interface Topology {
   readonly actors: Readonly<Record<string, TopologyActor>>;
 }
 
+/** Which subscriber of the fixtures, counted from 0, lends each UE his USIM. */
+export const SUBSCRIBER_OF: Readonly<Record<string, number>> = { ue: 0, 'ue-b': 1, 'ue-c': 2 };
+
 /** `TOPOLOGY_MISSING`: not made yet, perhaps; `TOPOLOGY_INVALID`: there, and wrong. */
 export type TopologyErrorCode = 'TOPOLOGY_MISSING' | 'TOPOLOGY_INVALID';
 

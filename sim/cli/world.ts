@@ -15,7 +15,7 @@ import { identityOf } from './certificates.ts';
 import { askHealth } from './health.ts';
 import { DEFAULT_LISTEN, type Launched, launch } from './launch.ts';
 import { answered, PeerMissing, PROBE_EVERY } from './patience.ts';
-import { loadTls, loadTopology, type Topology } from './topology.ts';
+import { loadTls, loadTopology, SUBSCRIBER_OF, type Topology } from './topology.ts';
 
 export interface OpenWorld extends World {
   close(): Promise<void>;
@@ -37,9 +37,6 @@ export interface WorldOptions {
 }
 
 export const SILENT: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
-
-/** Instances beside the one of each kind, and whose USIM they have. */
-const SUBSCRIBER_OF: Readonly<Record<string, number>> = { ue: 0, 'ue-b': 1, 'ue-c': 2 };
 
 const kindOf = (name: string): ActorKind => (name.startsWith('ue') ? 'ue' : (name as ActorKind));
 

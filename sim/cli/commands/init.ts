@@ -4,6 +4,7 @@ interface InitOptions {
   readonly folder: string;
   readonly topology: 'loopback' | 'containers';
   readonly drachtio?: true;
+  readonly fixtures?: string;
   readonly stay?: true;
 }
 
@@ -24,17 +25,20 @@ export function initCommand(): Command {
         'containers: a drachtio-server for each SIP application instead of the embedded engine',
       ).env('MCPTT_TESTBED_DRACHTIO'),
     )
+    .addOption(
+      new Option('--fixtures <folder>', 'the fixtures that its actors will have').env('MCPTT_TESTBED_FIXTURES'),
+    )
     .option(
       '--stay',
       'then wait for SIGTERM: `compose up --exit-code-from` ends all services when the first one ends, and this must not be it',
     )
     .action(async (options: InitOptions) => {
       const { initFolder } = await import('../init-folder.ts');
-      const made = await initFolder(options.folder, options.topology, options.drachtio === true);
+      const { loadFixtures } = await import('../../../fixtures/load.ts');
+      const { folder, topology, drachtio, fixtures } = options;
+      const made = await initFolder(folder, topology, drachtio === true, loadFixtures(fixtures));
       process.stdout.write(
-        made.length === 0
-          ? `${options.folder}: complete, nothing to make\n`
-          : `${options.folder}: made ${made.join(', ')}\n`,
+        made.length === 0 ? `${folder}: complete, nothing to make\n` : `${folder}: made ${made.join(', ')}\n`,
       );
       if (options.stay !== true) return;
       const { untilToldToStop } = await import('../until-told.ts');

@@ -22,7 +22,8 @@ export function upCommand(): Command {
     .action(async (options: UpOptions) => {
       const { initFolder } = await import('../init-folder.ts');
       const { loadTopology } = await import('../topology.ts');
-      await initFolder(options.folder, 'loopback', false);
+      const { loadFixtures } = await import('../../../fixtures/load.ts');
+      await initFolder(options.folder, 'loopback', false, loadFixtures(options.fixtures));
       const topology = loadTopology(options.folder);
       await (options.processes === true ? eachInItsProcess(topology, options) : allHere(topology, options));
     });
@@ -34,15 +35,20 @@ async function allHere(topology: Topology, options: UpOptions): Promise<void> {
   const { untilToldToStop } = await import('../until-told.ts');
   const { folder, fixtures } = options;
   const hosted: HostedActor[] = [];
+  const more = fixtures === undefined ? {} : { fixtures };
+  const over = new AbortController();
+  const stop = new AbortController();
+  const told = untilToldToStop(over.signal).then(() => stop.abort());
+  const { signal } = stop;
   try {
-    for (const name of Object.keys(topology.actors))
-      hosted.push(
-        await hostActor({ folder, name, log: jsonLog(name, 'warn'), ...(fixtures === undefined ? {} : { fixtures }) }),
-      );
-    await Promise.all(hosted.map((one) => one.ready));
-    ready(options, topology);
-    await untilToldToStop();
+    for (const name of Object.keys(topology.actors)) {
+      if (signal.aborted) return;
+      hosted.push(await hostActor({ folder, name, log: jsonLog(name, 'warn'), signal, ...more }));
+    }
+    const allReady = Promise.all(hosted.map((one) => one.ready)).then(() => ready(options, topology));
+    await Promise.race([told, allReady.then(() => told)]);
   } finally {
+    over.abort();
     await Promise.allSettled(hosted.reverse().map((one) => one.stop()));
   }
 }

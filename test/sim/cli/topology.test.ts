@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createPrivateKey, webcrypto } from 'node:crypto';
 import { once } from 'node:events';
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -123,6 +123,33 @@ describe('actors on their own', function () {
       await kms.stop();
       await idm.stop();
     }
+  });
+
+  it('a testbed of other fixtures has their subscribers and names: up is ready, and a UE is made for each USIM that there is', async () => {
+    const fixtures = join(folder, 'fixtures');
+    mkdirSync(fixtures);
+    for (const part of ['network', 'policy', 'users', 'subscribers']) {
+      const text = readFileSync(`fixtures/${part}.yaml`, 'utf8')
+        .replaceAll('001010000000001', '001010000000077')
+        .replaceAll('@mcptt.example', '@other.example')
+        .replaceAll('kms.mcptt.example', 'kms.other.example');
+      writeFileSync(join(fixtures, `${part}.yaml`), text.split(/^(?=- imsi: "001010000000003")/m)[0]!);
+    }
+    const copy = join(folder, 'other');
+    const { child, ended, said } = start('up', '--folder', copy, '--fixtures', fixtures);
+    await said(/^ready: /m);
+    child.kill('SIGTERM');
+    expect((await ended).code).to.equal(0);
+    const ues = Object.entries(loadTopology(copy).actors).filter(([, { kind }]) => kind === 'ue');
+    expect(ues.map(([name, { imsi }]) => [name, imsi])).to.deep.equal([
+      ['ue', '001010000000077'],
+      ['ue-b', '001010000000002'],
+    ]);
+    const kms = new x509.X509Certificate(loadTls(copy, 'kms').certificate);
+    expect(kms.getExtension(x509.SubjectAlternativeNameExtension)!.names.toJSON()).to.deep.include({
+      type: 'dns',
+      value: 'kms.other.example',
+    });
   });
 
   it('an actor process logs JSON lines, serves /healthz and /metrics, and ends with 0 on SIGTERM', async () => {
