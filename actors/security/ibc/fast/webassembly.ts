@@ -17,4 +17,7 @@ interface Interface {
   readonly Instance: new (module: WasmModule) => { readonly exports: object };
 }
 
-export const WebAssembly = (globalThis as unknown as { readonly WebAssembly: Interface }).WebAssembly;
+/** Node's; where it runs without (`--jitless`), one that takes no module, so that the portable backend steps in. */
+export const WebAssembly =
+  (globalThis as unknown as { readonly WebAssembly?: Interface }).WebAssembly ??
+  ({ validate: () => false } as unknown as Interface);
