@@ -117,6 +117,11 @@ const PAYLOAD_PARSERS: Record<number, (reader: Reader) => Fields<Payload>> = {
     idType: reader.uint8('IDR'),
     data: reader.take(reader.uint16('IDR'), 'IDR'),
   }),
+  [PAYLOAD.cert]: (reader) => ({
+    kind: 'cert',
+    certType: reader.uint8('CERT'),
+    data: reader.take(reader.uint16('CERT'), 'CERT'),
+  }),
   [PAYLOAD.securityPolicy]: (reader) => ({
     kind: 'security-policy',
     policyNo: reader.uint8('SP'),

@@ -8,6 +8,7 @@ export const PAYLOAD = {
   sign: 4,
   timestamp: 5,
   id: 6,
+  cert: 7,
   securityPolicy: 10,
   rand: 11,
   idr: 14,
@@ -64,6 +65,7 @@ export type Payload = { readonly octets: Uint8Array; readonly offset: number } &
   | { readonly kind: 'timestamp'; readonly tsType: number; readonly value: Uint8Array }
   | { readonly kind: 'rand'; readonly rand: Uint8Array }
   | { readonly kind: 'idr'; readonly role: number; readonly idType: number; readonly data: Uint8Array }
+  | { readonly kind: 'cert'; readonly certType: number; readonly data: Uint8Array }
   | {
       readonly kind: 'security-policy';
       readonly policyNo: number;

@@ -5,8 +5,8 @@
 export interface ReplayCache {
   /**
    * True when the message is new, and remembers it; false when it was seen before, or cannot be told from one that was.
-   * `digest` names the message (SHA-256 of what its signature covers, hexadecimal); `sentAt` is its T payload and `expiresAt` the moment from which the
-   * timestamp check alone refuses it, both in milliseconds since 1970.
+   * `digest` names the message (SHA-256 of what its signature covers, hexadecimal); `sentAt` is its T payload and `expiresAt` the last moment at which
+   * the timestamp check would still accept it, both in milliseconds since 1970.
    */
   admit(digest: string, sentAt: number, expiresAt: number, now: number): boolean | Promise<boolean>;
 
@@ -44,7 +44,7 @@ export class MemoryReplayCache implements ReplayCache {
   }
 
   #makeRoom(now: number): void {
-    for (const [digest, { expiresAt }] of this.#seen) if (expiresAt <= now) this.#seen.delete(digest);
+    for (const [digest, { expiresAt }] of this.#seen) if (expiresAt < now) this.#seen.delete(digest);
     if (this.#seen.size < this.#capacity) return;
     const byAge = [...this.#seen].sort((a, b) => a[1].sentAt - b[1].sentAt);
     for (const [digest, { sentAt }] of byAge.slice(0, Math.ceil(this.#capacity / 8))) {

@@ -12,6 +12,7 @@ import { buildIMessage, freshRand } from '../../../../actors/security/ibc/mikey/
 import { sealKemac } from '../../../../actors/security/ibc/mikey/kemac.ts';
 import type { Deviation, OpenOptions } from '../../../../actors/security/ibc/mikey/open.ts';
 import { parseMessage } from '../../../../actors/security/ibc/mikey/parse.ts';
+import { type Body, chain, PAYLOAD } from '../../../../actors/security/ibc/mikey/payloads.ts';
 import { MemoryReplayCache } from '../../../../actors/security/ibc/mikey/replay.ts';
 import { toNtp } from '../../../../actors/security/ibc/mikey/timestamp.ts';
 import { concat, fromHex, toHex, toInteger, toOctets, xor } from '../../../../actors/security/ibc/octets.ts';
@@ -250,6 +251,33 @@ describe('A 256-bit key in an I_MESSAGE (RFC 6509, RFC 3830 section 6.2)', () =>
       sender,
     );
     await refused('message-malformed', message);
+  });
+
+  it('payloads in any order, a CERT among them (RFC 6509 section 2.1), signed by their sender: opens', async () => {
+    const octets = await seal();
+    const { payloads } = parseMessage(octets);
+    const bodies: Body[] = payloads.slice(0, -2).map((payload, index) => ({
+      type: index === 0 ? octets[2]! : payloads[index - 1]!.octets[0]!,
+      octets: payload.octets.subarray(1),
+    }));
+    const kemac = { type: PAYLOAD.kemac, octets: payloads.at(-2)!.octets.subarray(1) }; // its MAC covers that SIGN is next
+    const cert = { type: PAYLOAD.cert, octets: fromHex('0100053003020101') };
+    for (const order of [
+      bodies.toReversed(),
+      [cert, ...bodies],
+      [...bodies, cert],
+      [...bodies.slice(3), cert, ...bodies.slice(0, 3)],
+    ]) {
+      const { first, octets: chained } = chain([...order, kemac], PAYLOAD.sign);
+      const covered = concat(
+        octets.subarray(0, 2),
+        Uint8Array.of(first),
+        octets.subarray(3, 10),
+        chained,
+        fromHex('2081'),
+      );
+      expect(toHex((await openKey(concat(covered, sender.sign(covered)), options())).key)).to.equal(toHex(KEY));
+    }
   });
 
   it('sealed with the stripped mask that other vendors send: opens, and is told of', async () => {

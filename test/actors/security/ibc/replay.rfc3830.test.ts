@@ -21,6 +21,13 @@ describe('Replay cache, RFC 3830 section 5.4', () => {
     expect(admit(cache, 'from before', 100, 5000), 'nothing that could still be valid was forgotten').to.equal(true);
   });
 
+  it('a message at the last moment of its window is accepted, so what was sent as early is remembered still', () => {
+    const cache = new MemoryReplayCache(3);
+    for (const digest of ['a', 'b', 'c']) admit(cache, digest, 0);
+    expect(admit(cache, 'd', 1, window)).to.equal(true);
+    expect(admit(cache, 'a', 0, window)).to.equal(false);
+  });
+
   it('full of what has not expired: forgets the oldest, and refuses all that is as old', () => {
     const cache = new MemoryReplayCache(8);
     for (let n = 0; n < 8; n++) admit(cache, `m${n}`, 100 + n);
