@@ -72,17 +72,20 @@ function readEntity(message: SipMessage): MimeEntity {
   }
 }
 
-/** The answer to whatever went wrong while a body was read; what is not about the body comes back as it is. */
+/**
+ * The answer to whatever went wrong while a body was read; what is not about the body comes back as it is.
+ * @param keyId for errors that name none
+ */
 export function refusalOf(error: unknown, keyId: string | undefined): unknown {
   if (error instanceof CekError) {
     const why: Undecipherable = error.code === 'CEK_RETIRED' ? 'retired' : 'unknown';
-    return new Refusal(493, undecipherableText(keyId, why));
+    return new Refusal(493, undecipherableText(error.keyId ?? keyId, why));
   }
   if (error instanceof SmimeError) {
     const signature = SIGNATURE_WARNINGS[error.code];
     if (signature !== undefined) return new Refusal(403, signature);
     const why: Undecipherable = error.code === 'SMIME_UNKNOWN_KEY' ? 'unknown' : 'cannot be opened';
-    return new Refusal(493, undecipherableText(keyId ?? error.keyId, why));
+    return new Refusal(493, undecipherableText(error.keyId ?? keyId, why));
   }
   if (error instanceof MimeError || error instanceof XmlError) return new Refusal(400, '399 malformed body');
   return error;

@@ -147,12 +147,15 @@ export async function openFromServer(
       kekProtection().open(body, cannotBeChecked(openingKey)));
     return { entity: opened.entity, cek: opened.cek };
   } catch (error) {
-    const code = error instanceof CekError || error instanceof SmimeError ? error.code : 'malformed';
-    const why = code === 'CEK_RETIRED' ? 'retired' : code === 'CEK_UNKNOWN' ? 'unknown' : 'cannot be opened';
+    const told = error instanceof CekError || error instanceof SmimeError ? error : undefined;
+    const code = told?.code ?? 'malformed';
+    const unknown = code === 'CEK_UNKNOWN' || code === 'SMIME_UNKNOWN_KEY';
+    const why = code === 'CEK_RETIRED' ? 'retired' : unknown ? 'unknown' : 'cannot be opened';
+    const named = told?.keyId ?? keyId;
     throw new UeError('UE_BODY_REFUSED', `a body from the MCPTT server is refused: ${code}`, {
       why,
       code,
-      ...(keyId === undefined ? {} : { keyId }),
+      ...(named === undefined ? {} : { keyId: named }),
     });
   }
 }

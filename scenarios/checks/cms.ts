@@ -10,7 +10,7 @@ import {
   parse,
   unwrap,
 } from '../../actors/security/smime/asn1.ts';
-import { readKeyIdOfEncryptedData } from '../../actors/security/smime/encrypted-data.ts';
+import { keyIdOf } from '../../actors/security/smime/encrypted-data.ts';
 import type { Profile } from '../../actors/security/smime/profiles.ts';
 import type { StepContext } from '../../sim/scenario/scenario.ts';
 import type { MessageRecord } from '../../sim/trace/record.ts';
@@ -48,8 +48,7 @@ export function expectProtected(record: MessageRecord, keyId: string, profile: P
   expect(octets.toString('base64'), 'body, in base64').to.equal(text);
   const { contentType, content } = reading('the CMS message', () => unwrap(octets));
   expect(contentType, 'CMS content type').to.equal(profile === 'direct' ? OID.encryptedData : OID.authEnvelopedData);
-  const [fresh, ciphertext] =
-    profile === 'direct' ? encryptedData(octets, content, keyId) : authEnvelopedData(content, keyId);
+  const [fresh, ciphertext] = profile === 'direct' ? encryptedData(content, keyId) : authEnvelopedData(content, keyId);
   if (profile !== 'kek')
     expect(ciphertext, 'octets of the content, signature and all').to.be.greaterThan(SIGNED_AT_LEAST);
   return fresh;
@@ -82,11 +81,10 @@ function authEnvelopedData(content: ArrayBuffer, keyId: string): [Fresh, number]
 }
 
 /** The same of RFC 5652 clause 8. */
-function encryptedData(octets: Uint8Array, content: ArrayBuffer, keyId: string): [Fresh, number] {
-  const info = reading('the CMS message', () => parse(content, EncryptedData)).encryptedContentInfo;
-  expect(hex(reading('the Key ID', () => readKeyIdOfEncryptedData(octets))), 'Key ID in the attributes').to.equal(
-    keyId,
-  );
+function encryptedData(content: ArrayBuffer, keyId: string): [Fresh, number] {
+  const message = reading('the CMS message', () => parse(content, EncryptedData));
+  expect(hex(reading('the Key ID', () => keyIdOf(message))), 'Key ID in the attributes').to.equal(keyId);
+  const info = message.encryptedContentInfo;
   const { algorithm, parameters } = info.contentEncryptionAlgorithm;
   expect(algorithm, 'content encryption').to.equal(OID.aes256Cbc);
   const iv = reading('the IV', () => parse(parameters ?? new ArrayBuffer(0), OctetString)).buffer;

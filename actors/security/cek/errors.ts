@@ -19,10 +19,13 @@ export type CekErrorCode =
 /** What can go wrong with a CEK. Messages name Key IDs, never keys. */
 export class CekError extends Error {
   readonly code: CekErrorCode;
+  /** The Key ID whose key is asked for and not held; of `CEK_UNKNOWN` and `CEK_RETIRED`. */
+  readonly keyId: string | undefined;
 
-  constructor(code: CekErrorCode, message: string) {
+  constructor(code: CekErrorCode, message: string, keyId?: string) {
     super(message);
     this.name = 'CekError';
     this.code = code;
+    this.keyId = keyId;
   }
 }

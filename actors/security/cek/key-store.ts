@@ -159,8 +159,10 @@ export class CekKeyStore {
     const held = this.#held.get(keyId);
     if (held !== undefined && this.#alive(held)) return this.#use(held);
     const reason = this.#retired.get(keyId);
-    if (reason !== undefined) throw new CekError('CEK_RETIRED', `the CEK with Key ID ${keyId} has ended: ${reason}`);
-    throw new CekError('CEK_UNKNOWN', `no CEK with Key ID ${keyId} was ever held here`);
+    if (reason !== undefined) {
+      throw new CekError('CEK_RETIRED', `the CEK with Key ID ${keyId} has ended: ${reason}`, keyId);
+    }
+    throw new CekError('CEK_UNKNOWN', `no CEK with Key ID ${keyId} was ever held here`, keyId);
   }
 
   /**

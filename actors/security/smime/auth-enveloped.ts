@@ -122,9 +122,6 @@ export async function open(der: Uint8Array, findKey: FindKey): Promise<Opened> {
   throw new SmimeError('SMIME_UNKNOWN_KEY', 'no key is known for the Key ID of the body', keyIdOf(recipients[0]!));
 }
 
-/** The Key ID of the first KEKRecipientInfo, unauthenticated: good for finding a key, not for trusting one. */
-export const readKeyIdOfAuthEnveloped = (der: Uint8Array): Uint8Array => keyIdOf(kekRecipients(read(der))[0]!);
-
 function read(der: Uint8Array): AuthEnvelopedData {
   const { contentType, content } = unwrap(der);
   if (contentType !== OID.authEnvelopedData) {

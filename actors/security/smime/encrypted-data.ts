@@ -73,9 +73,6 @@ export async function decrypt(der: Uint8Array, findKey: FindKey): Promise<Opened
   }
 }
 
-/** The Key ID of the unprotected attribute. */
-export const readKeyIdOfEncryptedData = (der: Uint8Array): Uint8Array => keyIdOf(read(der));
-
 function read(der: Uint8Array): EncryptedData {
   const { contentType, content } = unwrap(der);
   if (contentType !== OID.encryptedData) {
@@ -89,7 +86,11 @@ function read(der: Uint8Array): EncryptedData {
   return message;
 }
 
-function keyIdOf(message: EncryptedData): Uint8Array {
+/**
+ * The Key ID of the unprotected attribute.
+ * @throws SmimeError when there is none, or several
+ */
+export function keyIdOf(message: EncryptedData): Uint8Array {
   const values = [...(message.unprotectedAttrs ?? [])]
     .filter(({ attrType }) => attrType === KEY_ID_AS_PARSED)
     .flatMap(({ attrValues }) => attrValues);

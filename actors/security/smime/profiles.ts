@@ -6,9 +6,10 @@
  *     kek+sign    AuthEnvelopedData(SignedData(entity))
  *     direct      EncryptedData(entity), or EncryptedData(SignedData(entity)) when there is a signer
  */
-import { OID, unwrap } from './asn1.ts';
-import { type ContentKey, type FindKey, open, readKeyIdOfAuthEnveloped, seal } from './auth-enveloped.ts';
-import { decrypt, encrypt, readKeyIdOfEncryptedData } from './encrypted-data.ts';
+import { EnvelopedData } from '@peculiar/asn1-cms';
+import { AuthEnvelopedData, EncryptedData, OID, parse, unwrap } from './asn1.ts';
+import { type ContentKey, type FindKey, open, seal } from './auth-enveloped.ts';
+import { decrypt, encrypt, keyIdOf } from './encrypted-data.ts';
 import { SmimeError } from './errors.ts';
 import { type Signer, sign, type Verifier, verify } from './signed-data.ts';
 
@@ -72,9 +73,18 @@ export async function protect(entity: Uint8Array, options: ProtectOptions): Prom
 /**
  * Opens a protected body.
  * @param der the CMS message, its transfer encoding removed
- * @throws SmimeError and what `findKey`, `verifier` and `expectSigner` throw
+ * @throws SmimeError, which names the Key ID wherever the body does, and what `findKey`, `verifier` and `expectSigner` throw
  */
 export async function unprotect(der: Uint8Array, options: UnprotectOptions): Promise<Unprotected> {
+  try {
+    return await openAndVerify(der, options);
+  } catch (error) {
+    if (!(error instanceof SmimeError) || error.keyId !== undefined) throw error;
+    throw new SmimeError(error.code, error.message, readKeyId(der));
+  }
+}
+
+async function openAndVerify(der: Uint8Array, options: UnprotectOptions): Promise<Unprotected> {
   const { profile, findKey, verifier, expectSigner } = options;
   const { keyId, entity } = await (profile === 'direct' ? decrypt(der, findKey) : open(der, findKey));
   if (profile === 'kek' || (profile === 'direct' && verifier === undefined)) {
@@ -84,7 +94,7 @@ export async function unprotect(der: Uint8Array, options: UnprotectOptions): Pro
     throw new SmimeError('SMIME_BAD_KEY', 'profile kek+sign needs a verifier: fetch the KMS certificate first', keyId);
   }
   const verified = await verify(entity, verifier).catch((error: unknown) => {
-    // The Key ID was read outside the signature; it belongs into the 493 all the same.
+    // Of several receivers, the key that opened it.
     throw error instanceof SmimeError ? new SmimeError(error.code, error.message, keyId) : error;
   });
   const opened = { keyId, entity: verified.entity, signer: verified.uid, signedAt: verified.signedAt };
@@ -110,12 +120,21 @@ export const smimeTypeOf = (profile: Profile): string =>
   profile === 'direct' ? 'encrypted-data' : 'authEnveloped-data';
 
 /**
- * The Key ID that a body names, whatever its profile: good for finding a key and for a 493's Warning, not for trusting.
- * @throws SmimeError
+ * The Key ID that a body names, whatever its form and whether it can be opened: good for a 493's Warning, not for trusting.
+ * Of several KEKRecipientInfos the first. Undefined when it names none.
  */
-export function readKeyId(der: Uint8Array): Uint8Array {
-  const { contentType } = unwrap(der);
-  return contentType === OID.encryptedData ? readKeyIdOfEncryptedData(der) : readKeyIdOfAuthEnveloped(der);
+export function readKeyId(der: Uint8Array): Uint8Array | undefined {
+  try {
+    const { contentType, content } = unwrap(der);
+    if (contentType === OID.encryptedData) return keyIdOf(parse(content, EncryptedData));
+    // EnvelopedData is opened in no profile, and names its receivers in the same way.
+    const form: new () => Pick<EnvelopedData, 'recipientInfos'> =
+      contentType === OID.authEnvelopedData ? AuthEnvelopedData : EnvelopedData;
+    const kekids = [...parse(content, form).recipientInfos].flatMap(({ kekri }) => kekri?.kekid ?? []);
+    return kekids[0] === undefined ? undefined : new Uint8Array(kekids[0].keyIdentifier.buffer);
+  } catch {
+    return undefined; // opening says what is wrong with it
+  }
 }
 
 export { type ContentKey, type FindKey, type Opened, open, seal } from './auth-enveloped.ts';

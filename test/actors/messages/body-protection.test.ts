@@ -6,6 +6,7 @@ import { mimeEntity } from '../../../actors/messages/mime.ts';
 import { CekError } from '../../../actors/security/cek/errors.ts';
 import type { UsableCek } from '../../../actors/security/cek/key-store.ts';
 import { seal } from '../../../actors/security/smime/profiles.ts';
+import { withReceiver } from '../security/smime/helpers.ts';
 
 const cekOf = (keyId: string): UsableCek => ({
   keyId,
@@ -70,23 +71,3 @@ describe('Opening a protected body', () => {
     expect(error).to.equal(refused);
   });
 });
-
-/** The CMS message with a second receiver of that Key ID before its own, whose wrapped key opens nothing. */
-function withReceiver(cms: Uint8Array, keyId: string): Uint8Array {
-  const whole = Buffer.from(cms);
-  const set = whole.indexOf(Buffer.from('3144', 'hex'));
-  const own = whole.subarray(set + 2, set + 2 + 0x44);
-  const other = Buffer.from(own);
-  other.write(keyId, other.indexOf(Buffer.from('0404f0000001', 'hex')) + 2, 'hex');
-  const content = Buffer.concat([
-    Buffer.from('020100', 'hex'),
-    element(0x31, other, own),
-    whole.subarray(set + 2 + own.length),
-  ]);
-  return element(0x30, Buffer.from('060b2a864886f70d0109100117', 'hex'), element(0xa0, element(0x30, content)));
-}
-
-function element(tag: number, ...parts: Buffer[]): Buffer {
-  const content = Buffer.concat(parts);
-  return Buffer.concat([Buffer.from([tag, 0x82, content.length >> 8, content.length & 0xff]), content]);
-}

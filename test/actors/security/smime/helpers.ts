@@ -27,3 +27,14 @@ export function tlv(tag: number, ...contents: Uint8Array[]): Uint8Array {
 }
 
 export const hex = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text.replaceAll(' ', ''), 'hex'));
+
+/** The CMS message of one receiver of a four-octet Key ID, with another before it whose wrapped key opens nothing. */
+export function withReceiver(cms: Uint8Array, keyId: string): Uint8Array {
+  const whole = Buffer.from(cms);
+  const set = whole.indexOf(hex('3144'));
+  const own = whole.subarray(set + 2, set + 2 + 0x44);
+  const other = Buffer.from(own);
+  other.write(keyId, other.indexOf(hex('0404')) + 2, 'hex');
+  const content = tlv(0x30, hex('020100'), tlv(0x31, other, own), whole.subarray(set + 2 + own.length));
+  return tlv(0x30, hex('060b2a864886f70d0109100117'), tlv(0xa0, content));
+}

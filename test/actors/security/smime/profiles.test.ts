@@ -14,7 +14,7 @@ import {
 import { sign } from '../../../../actors/security/smime/signed-data.ts';
 import { createTestSender, type TestSender } from './eccsi-sender.ts';
 import { flip, hex, refusal, tlv } from './helpers.ts';
-import { cms, needOpenssl } from './openssl.ts';
+import { cms, cmsEncrypt, needOpenssl } from './openssl.ts';
 
 const key = { keyId: hex('F00000A1'), cek: Uint8Array.from(randomBytes(32)) };
 const findKey = (): Uint8Array => key.cek;
@@ -70,6 +70,33 @@ describe('protection profiles', () => {
     await refusal(take('kek+sign', await make('direct')), 'SMIME_WRONG_PROFILE');
     await refusal(take('direct', await make('kek')), 'SMIME_WRONG_PROFILE');
     await refusal(take('kek+sign', await make('kek')), 'SMIME_SIGNATURE_MISSING');
+  });
+
+  it('whatever a body is refused for, the Key ID that it names is told', async function () {
+    needOpenssl(this);
+    const refused = async (der: Uint8Array, profile: Profile): Promise<string> => {
+      const error = await refusal(unprotect(der, { profile, findKey, verifier: alice }));
+      return `${error.code} ${String(error.keyId)}`;
+    };
+    for (const [cipher, code] of [
+      ['-aes-128-gcm', 'SMIME_UNSUPPORTED'],
+      ['-aes-256-cbc', 'SMIME_WRONG_PROFILE'],
+    ] as const) {
+      const { output } = await cmsEncrypt(entity, key, cipher);
+      expect(readKeyId(output)).deep.equal(key.keyId);
+      expect(await refused(output, 'kek')).equal(`${code} f00000a1`);
+      expect(await refused(output, 'direct')).equal('SMIME_WRONG_PROFILE f00000a1');
+    }
+    const direct = await protect(entity, { profile: 'direct', key, now });
+    expect(await refused(direct, 'kek+sign')).equal('SMIME_WRONG_PROFILE f00000a1');
+    const aes192 = flip(direct, Buffer.from(direct).indexOf(hex('60864801650304012a')) + 8, 6); // 2.16.840.1.101.3.4.1.106
+    expect(await refused(aes192, 'direct')).equal('SMIME_UNSUPPORTED f00000a1');
+    const unnamed = await cms(
+      ['-EncryptedData_encrypt', '-outform', 'DER', '-aes256', '-secretkey', Buffer.from(key.cek).toString('hex')],
+      entity,
+    );
+    expect(await refused(unnamed.output, 'direct')).equal('SMIME_UNSUPPORTED undefined');
+    expect(readKeyId(hex('3000'))).equal(undefined);
   });
 
   it('kek+sign cannot be used without a signer or a verifier', async () => {

@@ -2,8 +2,9 @@ import { createCipheriv, randomBytes } from 'node:crypto';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { LARGEST_MESSAGE } from '../../../../actors/security/smime/asn1.ts';
-import { open, readKeyIdOfAuthEnveloped, seal } from '../../../../actors/security/smime/auth-enveloped.ts';
+import { open, seal } from '../../../../actors/security/smime/auth-enveloped.ts';
 import { SmimeError } from '../../../../actors/security/smime/errors.ts';
+import { readKeyId } from '../../../../actors/security/smime/profiles.ts';
 import { flip, hex, refusal, tlv } from './helpers.ts';
 import { cmsDecrypt, cmsEncrypt, needOpenssl } from './openssl.ts';
 
@@ -25,7 +26,7 @@ describe('CMS AuthEnvelopedData (RFC 5083, RFC 5084) under a CEK', () => {
     const opened = await open(seal(entity, key), holding(other, key));
     expect(text(opened.entity)).equal(text(entity));
     expect(opened.keyId).deep.equal(key.keyId);
-    expect(readKeyIdOfAuthEnveloped(seal(entity, key))).deep.equal(key.keyId);
+    expect(readKeyId(seal(entity, key))).deep.equal(key.keyId);
   });
 
   it('takes a key that is found later', async () => {
@@ -255,7 +256,7 @@ describe('CMS AuthEnvelopedData (RFC 5083, RFC 5084) under a CEK', () => {
           const { code, output } = await cmsEncrypt(sent, key, '-aes-256-gcm', ...options);
           expect(code).equal(0);
           if (options.length > 0) expect(output[1], 'indefinite length').equal(0x80);
-          expect(readKeyIdOfAuthEnveloped(output)).deep.equal(key.keyId);
+          expect(readKeyId(output)).deep.equal(key.keyId);
           const opened = await open(output, holding(key));
           expect(Buffer.compare(opened.entity, sent), `${size} octets`).equal(0);
           await refusal(
