@@ -29,6 +29,8 @@ export class IncomingRequest implements InviteServerUser, TimerOwner<'patience'>
   toTag: string;
   dialog: Dialog | undefined;
   handler: IncomingHandler;
+  /** The application's 2xx waits for a PRACK (RFC 3262 3): what it says after that is too late. */
+  accepted = false;
   /** Runs until the application first says something. */
   patience: Timer | undefined;
   /** UPDATE that arrived while this INVITE was pending: the contract gives it the INVITE's transaction id (section 8). */

@@ -21,13 +21,19 @@ const UNKNOWN_TRANSACTION = 'Response not sent due to unknown transaction';
 export interface UasDialogs {
   /** A 2xx to INVITE went out: repeat it until the ACK comes. */
   successSent(incoming: IncomingRequest, dialog: Dialog, response: SipMessage): void;
-  /** A provisional response that wants PRACK. @returns why it cannot go, or undefined when it has been seen to. */
+  /**
+   * A provisional response that wants PRACK: `sent` is called, or `dropped` if a final response goes before it.
+   * @returns why it cannot go, or undefined when it has been seen to.
+   */
   sendReliably(
     incoming: IncomingRequest,
     dialog: Dialog,
     build: (rseq: number) => SipMessage,
     sent: (response: SipMessage) => void,
+    dropped: () => void,
   ): string | undefined;
+  /** A 2xx to INVITE. @returns whether it has to wait for a PRACK, and `send` or `dropped` will be called (RFC 3262 3). */
+  holdSuccess(incoming: IncomingRequest, dialog: Dialog, send: () => void, dropped: () => void): boolean;
   /** A final response of whatever kind went out. */
   finalSent(incoming: IncomingRequest, dialog: Dialog | undefined, response: SipMessage): void;
   /** CANCEL came after our 2xx. */
@@ -105,13 +111,14 @@ export class Uas implements IncomingHandler {
       return;
     }
     if (incoming.app.closed) incoming.app = app;
-    const refusal = this.#send(incoming, text, (response) => {
+    const refused = (reason: string): void => app.send(nokLeader(messageId, reason));
+    const sent = (response: SipMessage): void => {
       const octets = response.serialise();
       const meta = metaOf(octets.length, incoming.flow, this.#core.clock.now());
       const invite = incoming.request.method === 'INVITE';
       app.send(responseSentLeader(messageId, meta, transactionId, incoming.dialog?.id ?? '', invite), octets);
-    });
-    if (refusal !== undefined) app.send(nokLeader(messageId, refusal));
+    };
+    this.#send(incoming, text, sent, refused);
   }
 
   /** Whether any application serves a method. */
@@ -219,8 +226,17 @@ export class Uas implements IncomingHandler {
     else if (held?.update === incoming) held.update = undefined;
   }
 
-  /** @returns why nothing was sent, or undefined. */
-  #send(incoming: IncomingRequest, text: SipMessage, sent: (response: SipMessage) => void): string | undefined {
+  /** Tells what was sent, or why nothing was; at once, or when what it has to wait for is decided. */
+  #send(
+    incoming: IncomingRequest,
+    text: SipMessage,
+    sent: (response: SipMessage) => void,
+    refused: (reason: string) => void,
+  ): void {
+    if (incoming.accepted) {
+      refused(UNKNOWN_TRANSACTION);
+      return;
+    }
     const { request, flow } = incoming;
     const { status } = text;
     const { method } = request;
@@ -248,14 +264,25 @@ export class Uas implements IncomingHandler {
       return response;
     };
     this.#core.wheel.clear(incoming.patience);
+    const { dialog } = incoming;
+    const dropped = (): void => refused(UNKNOWN_TRANSACTION);
     if (method === 'INVITE' && status > 100 && status < 200 && /\b100rel\b/i.test(text.get('require') ?? '')) {
-      return this.#dialogs.sendReliably(incoming, incoming.dialog!, build, sent);
+      const refusal = this.#dialogs.sendReliably(incoming, dialog!, build, sent, dropped);
+      if (refusal !== undefined) refused(refusal);
+      return;
     }
-    const response = build();
-    if (!incoming.transaction.respond(status, response.serialise())) return UNKNOWN_TRANSACTION;
-    if (status >= 200) this.#final(incoming, response);
-    sent(response);
-    return undefined;
+    const send = (): void => {
+      const response = build();
+      if (!incoming.transaction.respond(status, response.serialise())) {
+        dropped();
+        return;
+      }
+      if (status >= 200) this.#final(incoming, response);
+      sent(response);
+    };
+    const success = method === 'INVITE' && status >= 200 && status < 300;
+    if (success && this.#dialogs.holdSuccess(incoming, dialog!, send, dropped)) incoming.accepted = true;
+    else send();
   }
 
   #final(incoming: IncomingRequest, response: SipMessage): void {

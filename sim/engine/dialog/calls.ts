@@ -85,6 +85,8 @@ export class Calls implements UasDialogs, UacDialogs, TimerOwner {
     else if (method === 'SUBSCRIBE' || method === 'UPDATE') dialog.refreshTarget(request);
     const incoming = this.#uas.receiveInDialog(request, flow, dialog);
     if (method === 'INVITE') this.#invites.set(dialog, incoming);
+    // Behind the PRACK: applications take what comes after their 2xx for its ACK.
+    else if (method === 'PRACK') this.#reliable.get(dialog)?.proceed();
     if (pending !== undefined) this.#overtaken.set(incoming, pending);
   }
 
@@ -133,24 +135,30 @@ export class Calls implements UasDialogs, UacDialogs, TimerOwner {
     dialog: Dialog,
     build: (rseq: number) => SipMessage,
     sent: (response: SipMessage) => void,
+    dropped: () => void,
   ): string | undefined {
     if (!supportsReliable(incoming.request)) return NO_PEER_100REL;
     let provisionals = this.#reliable.get(dialog);
-    if (provisionals === undefined) {
+    if (provisionals?.incoming !== incoming) {
       // RFC 3262 3: no PRACK in 64*T1, so the INVITE is refused with a 5xx.
       provisionals = new ReliableProvisionals(this.#core.wheel, incoming, () => this.#uas.endInvite(incoming, 504));
       this.#reliable.set(dialog, provisionals);
     }
-    provisionals.send(build, sent);
+    provisionals.send(build, sent, dropped);
     return undefined;
+  }
+
+  holdSuccess(incoming: IncomingRequest, dialog: Dialog, send: () => void, dropped: () => void): boolean {
+    const provisionals = this.#reliable.get(dialog);
+    return provisionals?.incoming === incoming && provisionals.hold(send, dropped);
   }
 
   finalSent(incoming: IncomingRequest, dialog: Dialog | undefined, response: SipMessage): void {
     if (dialog === undefined) return;
     const { method } = incoming.request;
     if (method === 'INVITE') {
+      // Not forgotten: a PRACK for it may be on its way (RFC 3262 3).
       this.#reliable.get(dialog)?.stop();
-      this.#reliable.delete(dialog);
       this.#invites.delete(dialog);
       dialog.inviteReceived = false;
       dialog.status = response.status;
