@@ -167,7 +167,7 @@ export class Calls implements UasDialogs, UacDialogs, TimerOwner {
         this.#core.records.stop('application', response, refusalReason(response.status));
       }
     } else if (method === 'BYE') this.#endOvertaken(this.#overtaken.get(incoming));
-    else if (method === 'SUBSCRIBE' && response.status < 300) {
+    else if (method === 'SUBSCRIBE' && response.status < 300 && dialog.method === 'SUBSCRIBE') {
       dialog.confirm();
       this.#keepSubscription(dialog, response, incoming.request);
     } else if (method === 'UPDATE' && response.status < 300) {

@@ -147,6 +147,22 @@ describe('sim/engine: requests in dialogs (RFC 3261 12.2, 14)', () => {
     expect((await app.request('SUBSCRIBE')).dialog).to.equal(tokens[11]);
   });
 
+  it('SUBSCRIBE in a call that rings leaves the call as it is: the ACK of its 200 is still the INVITE’s', async () => {
+    const call = { callId: fresh('c'), from: '<sip:a@example.com>;tag=a' };
+    peer.send(requestText(peer, { ...call, method: 'INVITE' }));
+    const invite = await app.request('INVITE');
+    app.answer(invite.message, invite.transaction, 180);
+    const to = (await peer.response(180)).get('to')!;
+    peer.send(requestText(peer, { ...call, method: 'SUBSCRIBE', cseq: 2, to, headers: ['Event: dialog'] }));
+    const subscribe = await app.request('SUBSCRIBE');
+    app.answer(subscribe.message, subscribe.transaction, 200);
+    await peer.response(200, 'SUBSCRIBE');
+    app.answer(invite.message, invite.transaction, 200);
+    await peer.response(200, 'INVITE');
+    peer.send(requestText(peer, { ...call, method: 'ACK', to }));
+    expect((await app.request('ACK')).transaction).to.equal(invite.transaction);
+  });
+
   it('a BYE that is challenged may be sent again with credentials; 64*T1 later the dialog is gone', async () => {
     const { dialog } = await answered();
     for (const cseq of [1, 2]) {
