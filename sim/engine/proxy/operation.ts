@@ -21,9 +21,9 @@ export interface ProxyOptions {
 
 /** Who wants to know how a proxied request fares. */
 export interface ProxyObserver {
-  /** Each final response of a branch. */
+  /** Each final response of a branch, a 2xx the last. */
   final(response: SipMessage, branch: Branch, flow: Flow | undefined): void;
-  /** Nothing further will come. */
+  /** Nothing further will be told. */
   done(): void;
 }
 
@@ -52,6 +52,7 @@ export class ProxyOperation implements InviteServerUser, BranchOwner {
   readonly #failures: SipMessage[] = [];
   #state: 'hunting' | 'settling' | 'finished' = 'hunting';
   #answered = false;
+  #concluded = false;
 
   constructor(
     core: Core,
@@ -104,20 +105,27 @@ export class ProxyOperation implements InviteServerUser, BranchOwner {
   }
 
   final(branch: Branch, response: SipMessage, flow: Flow | undefined): void {
-    const first = this.#state !== 'finished';
-    if (first) this.#observer?.final(response, branch, flow);
+    if (!this.#concluded) this.#observer?.final(response, branch, flow);
     if (response.status < 300) {
       // Every 2xx to INVITE goes up (16.7 step 5); of other requests the first one only.
       if (!this.#answered || this.#request.method === 'INVITE') this.#forward(upstream(response));
       this.#answered = true;
       this.#stopHunting();
+      this.#conclude();
     } else if (this.#options.followRedirects && response.status < 400 && this.#state === 'hunting') {
       if (!this.#redirect(response)) this.#failures.push(upstream(response));
     } else {
       this.#failures.push(upstream(response));
       if (response.status >= 600) this.#stopHunting();
     }
-    if (first) this.#next();
+    this.#next();
+  }
+
+  /** A 2xx decides; as with drachtio-server, the observer need not wait for targets that say nothing to their CANCEL. */
+  #conclude(): void {
+    if (this.#concluded) return;
+    this.#concluded = true;
+    this.#observer?.done();
   }
 
   #stopHunting(): void {
@@ -179,7 +187,7 @@ export class ProxyOperation implements InviteServerUser, BranchOwner {
       if (best === undefined || best.status === 503) this.#settle(this.#made(best === undefined ? 480 : 500));
       else this.#settle(best);
     }
-    this.#observer?.done();
+    this.#conclude();
   }
 
   /** A response of this proxy's own. */

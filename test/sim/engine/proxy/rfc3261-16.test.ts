@@ -144,6 +144,21 @@ describe('sim/engine: stateful proxy (RFC 3261 16)', () => {
     await caller.response(603);
   });
 
+  it('a 2xx is the last that the application hears of, be another target ever so silent', async () => {
+    const silent = await bench.peer('udp');
+    const callee = await bench.peer('udp');
+    const id = await proxy('INVITE', [to(silent), to(callee)], { fork: true });
+    await silent.request('INVITE');
+    callee.send(responseText(await callee.request('INVITE'), 200, { tag: 'u' }));
+    await caller.response(200);
+    expect((await app.reply(id)).sip!.toString()).to.match(/^SIP\/2\.0 200/);
+    expect((await app.reply(id)).tokens[4]).to.equal('done');
+    bench.clock.advance(32_000);
+    await app.ask('ping');
+    expect(app.inbox.items.map((frame) => frame.tokens)).to.deep.equal([]);
+    expect(bench.engine.figures.clientTransactions).to.equal(0);
+  });
+
   it('every 2xx of a forked INVITE goes up, repeated ones too (16.7 step 5)', async () => {
     const [one, two] = [await bench.peer('udp'), await bench.peer('udp')];
     await proxy('INVITE', [to(one), to(two)], { fork: true });
