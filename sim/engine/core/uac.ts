@@ -2,12 +2,13 @@ import type { AppConnection } from '../control/connection.ts';
 import { requestSentLeader } from '../control/leaders.ts';
 import { Dialog } from '../dialog/dialog.ts';
 import { EngineError } from '../errors.ts';
-import { parseUri, type SipMessage, type SipUri } from '../message/index.ts';
+import { type HeaderLine, parseUri, type SipMessage, type SipUri } from '../message/index.ts';
 import { Table } from '../table.ts';
 import type { ClientTransaction, ClientUser } from '../transaction/transactions.ts';
 import type { BoundPoint, Flow, Target } from '../transport/index.ts';
 import { parseRouteUri, targetOf } from './addresses.ts';
 import type { Core } from './core.ts';
+import { appendAppHeaders } from './headers.ts';
 import { localMeta } from './incoming.ts';
 import { type OutgoingHandler, OutgoingRequest } from './outgoing.ts';
 import { RequestPath } from './paths.ts';
@@ -138,13 +139,14 @@ export class Uac implements OutgoingHandler {
     if (outgoing === undefined || outgoing.request.method !== 'INVITE') {
       throw refused('Server error: unable to find transaction for CANCEL');
     }
-    const extra = text.lines.filter((line) => line.name === 'reason');
+    const point = this.#core.local.pointFor(outgoing.path.to) ?? this.#core.transport.listenPoints[0]!;
+    const extra: HeaderLine[] = [];
+    appendAppHeaders(extra, text, 'dialog-request', point, false);
     const cancel = buildCancel(outgoing.request, extra);
     const octets = cancel.serialise();
     const send = (): void => this.#cancel(outgoing, cancel);
     if (outgoing.status >= 100) send();
     else outgoing.cancel = send;
-    const point = this.#core.local.pointFor(outgoing.path.to) ?? this.#core.transport.listenPoints[0]!;
     const meta = localMeta(octets.length, point, this.#core.clock.now());
     app.send(requestSentLeader(messageId, meta, transactionId), octets);
   }

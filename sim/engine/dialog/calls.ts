@@ -178,7 +178,7 @@ export class Calls implements UasDialogs, UacDialogs, TimerOwner {
   cancelledTooLate(dialog: Dialog): void {
     // After the ACK the CANCEL is merely late (9.2): it has no effect.
     if (dialog.unacknowledged === undefined) return;
-    this.endByStack(dialog, 'CANCEL received after the final response');
+    this.endByStack(dialog, 'CANCEL after 200 OK');
   }
 
   /** Ends a call on the stack's own account and tells the application (section 9 of the contract). */

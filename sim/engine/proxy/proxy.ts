@@ -39,7 +39,7 @@ export class ProxyCore {
     }
     if (incoming.request.maxForwards === 0) {
       this.#uas.refuse(incoming, 483);
-      app.send(nokLeader(messageId, 'Too many hops'));
+      app.send(nokLeader(messageId, 'Rejected with 483 Too Many Hops due to Max-Forwards value of 0'));
       return;
     }
     this.#uas.release(incoming);

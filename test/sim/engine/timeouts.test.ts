@@ -98,7 +98,7 @@ describe('sim/engine: time-outs, on a clock that tests move', () => {
     await peer.response(200);
     peer.send(requestText(peer, { ...call, method: 'CANCEL' }));
     await peer.response(481, 'CANCEL');
-    await peer.request('BYE');
+    expect((await peer.request('BYE')).get('reason')).to.equal('SIP ;cause=200 ;text="CANCEL after 200 OK"');
     expect((await app.request('BYE')).transaction).to.equal('unsolicited');
   });
 
