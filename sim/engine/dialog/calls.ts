@@ -295,7 +295,7 @@ export class Calls implements UasDialogs, UacDialogs, TimerOwner {
   #provisional(dialog: Dialog, message: SipMessage, flow: Flow | undefined, opens: boolean): boolean {
     const rseq = message.get('rseq');
     const reliable = rseq !== undefined && message.getAll('require').includes('100rel');
-    if (reliable && !dialog.takeReliable(message, Number(rseq), flow)) return false;
+    if (reliable && !dialog.takeReliable(message, Number(rseq))) return false;
     if (opens && flow !== undefined && message.status > 100) dialog.learnFromResponse(message, flow);
     return true;
   }

@@ -18,6 +18,15 @@ interface Rack {
   readonly sequence: number;
 }
 
+/** One branch of our INVITE: an early dialog of its own (12.1.2), of all that share this one. */
+interface Branch {
+  readonly remote: string;
+  readonly remoteTarget: string;
+  readonly routeSet: readonly string[];
+  readonly flow: Flow | undefined;
+  readonly remoteSequence: number | undefined;
+}
+
 export type DialogRole = 'uac' | 'uas';
 export type DialogState = 'early' | 'confirmed' | 'terminated';
 
@@ -31,7 +40,8 @@ export type DialogState = 'early' | 'confirmed' | 'terminated';
  *                                  +------------+------> terminated
  * ```
  *
- * Its id is the contract's (section 7): `<Call-ID>;from-tag=<tag of the initiator>`. Forks of one INVITE share it.
+ * Its id is the contract's (section 7): `<Call-ID>;from-tag=<tag of the initiator>`. Forks of one INVITE share it: while it
+ * is early it turns to the branch that was heard of last.
  */
 export class Dialog {
   readonly id: string;
@@ -74,10 +84,12 @@ export class Dialog {
   /** The body with which our side last described the session, and its Content-Type: what a refresh repeats. */
   description: { readonly contentType: string; readonly body: Buffer } | undefined;
   /** The reliable provisional responses received that no PRACK has acknowledged, and the last one. */
-  #reliable: { readonly rack: Rack; readonly response: SipMessage; readonly flow: Flow | undefined }[] = [];
+  #reliable: { readonly rack: Rack; readonly tag: string | undefined }[] = [];
   #lastReliable: Rack | undefined;
   /** The last RSeq of each branch of our INVITE, by its To tag: each is an early dialog of its own (RFC 3262 4). */
   readonly #rseqs = new Map<string | undefined, number>();
+  /** The branches of our INVITE that the dialog is not turned to, by their tag. */
+  readonly #others = new Map<string, Branch>();
   #state: DialogState = 'early';
 
   constructor(init: {
@@ -143,14 +155,14 @@ export class Dialog {
   }
 
   /** A reliable provisional response has come. @returns false if it is repeated or out of order: discarded (RFC 3262 4). */
-  takeReliable(response: SipMessage, rseq: number, flow: Flow | undefined): boolean {
+  takeReliable(response: SipMessage, rseq: number): boolean {
     const tag = response.to?.tag;
     const last = this.#rseqs.get(tag);
     if (last !== undefined && rseq !== last + 1) return false;
     this.#rseqs.set(tag, rseq);
     const rack = { rseq, sequence: this.inviteSequence };
     this.#lastReliable = rack;
-    this.#reliable.push({ rack, response, flow });
+    this.#reliable.push({ rack, tag });
     return true;
   }
 
@@ -162,12 +174,13 @@ export class Dialog {
   acknowledgeReliable(rseq: number | undefined): Rack | undefined {
     const at = this.#reliable.findIndex(({ rack }) => rack.rseq === rseq);
     const [found] = at < 0 ? [] : this.#reliable.splice(at, 1);
-    if (found?.flow !== undefined && this.#state === 'early') this.learnFromResponse(found.response, found.flow);
+    if (found?.tag !== undefined) this.turnTo(found.tag);
     return found?.rack ?? this.#lastReliable;
   }
 
   confirm(): void {
     if (this.#state === 'early') this.#state = 'confirmed';
+    this.#others.clear();
   }
 
   terminate(): void {
@@ -180,12 +193,38 @@ export class Dialog {
     const { to, status } = response;
     // 12.1.2: a 2xx makes a dialog without a tag too, as elements of RFC 2543 send it.
     if (to === undefined || (to.tag === undefined && status < 200)) return;
+    if (to.tag !== this.remoteTag && !(to.tag !== undefined && this.turnTo(to.tag))) this.#leaveBranch();
     this.remoteTag = to.tag;
     this.remote = response.get('to')!;
     this.flow = flow;
     const routes = response.getAll('record-route');
     if (this.#state === 'early') this.routeSet = routes.reverse();
     this.refreshTarget(response);
+  }
+
+  /**
+   * UAC: turns an early dialog to the branch with this tag.
+   * @returns false if nothing was heard of that branch, or another one has answered finally.
+   */
+  turnTo(tag: string): boolean {
+    if (tag === this.remoteTag) return true;
+    const branch = this.#others.get(tag);
+    if (branch === undefined) return false;
+    this.#leaveBranch();
+    this.#others.delete(tag);
+    this.remoteTag = tag;
+    this.remote = branch.remote;
+    this.remoteTarget = branch.remoteTarget;
+    this.routeSet = branch.routeSet;
+    this.flow = branch.flow;
+    this.remoteSequence = branch.remoteSequence;
+    return true;
+  }
+
+  #leaveBranch(): void {
+    const { remoteTag, remote, remoteTarget, routeSet, flow, remoteSequence } = this;
+    if (remoteTag !== undefined) this.#others.set(remoteTag, { remote, remoteTarget, routeSet, flow, remoteSequence });
+    this.remoteSequence = undefined;
   }
 
   /** Target refresh (12.2.1.2, 12.2.2): a Contact replaces the remote target. */

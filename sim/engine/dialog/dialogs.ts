@@ -44,13 +44,16 @@ export class Dialogs {
     return this.#byId.get(id);
   }
 
-  /** The dialog of a request from the other side (12.2.2). A UAC's dialog that knows no remote tag yet takes any. */
+  /**
+   * The dialog of a request from the other side (12.2.2), turned to the branch that sent it. A UAC's dialog that knows no
+   * remote tag yet takes any.
+   */
   match(request: SipMessage): Dialog | undefined {
     const toTag = request.to?.tag;
     if (toTag === undefined) return undefined;
     const dialog = this.#byLocal.get(`${request.callId};${toTag}`);
     if (dialog === undefined) return undefined;
-    if (dialog.remoteTag !== undefined && dialog.remoteTag !== (request.from?.tag ?? '')) return undefined;
+    if (dialog.remoteTag !== undefined && !dialog.turnTo(request.from?.tag ?? '')) return undefined;
     return dialog;
   }
 

@@ -354,6 +354,41 @@ describe('sim/engine: requests in dialogs (RFC 3261 12.2, 14)', () => {
     await app.request('CANCEL');
   });
 
+  it('while a forked INVITE rings, each branch may speak: an early dialog each, with its own CSeq (12.1.2)', async () => {
+    const { tokens } = await app.ask('sip||', `INVITE sip:bob@127.0.0.1:${peer.port} SIP/2.0\r\n\r\n`);
+    const invite = await peer.request('INVITE');
+    const contact = (tag: string): string => `<sip:${tag}@127.0.0.1:${peer.port}>`;
+    for (const tag of ['x', 'y']) {
+      peer.send(responseText(invite, 180, { tag, headers: [`Contact: ${contact(tag)}`] }));
+      await app.response(180);
+    }
+    const from = (tag: string) => ({
+      callId: invite.callId!,
+      from: `${invite.get('to')!};tag=${tag}`,
+      to: invite.get('from')!,
+      contact: contact(tag),
+    });
+    peer.send(requestText(peer, { ...from('x'), method: 'UPDATE', cseq: 9 }));
+    const update = await app.request('UPDATE');
+    app.answer(update.message, update.transaction, 200);
+    await peer.response(200, 'UPDATE');
+    await app.ask(`sip||${update.dialog}`, 'INFO sip:placeholder SIP/2.0\r\n\r\n');
+    const info = await peer.request('INFO');
+    expect([info.to!.tag, info.requestUri]).to.deep.equal(['x', `sip:x@127.0.0.1:${peer.port}`]);
+    peer.send(requestText(peer, { ...from('z'), method: 'UPDATE' }));
+    await peer.response(481, 'UPDATE');
+    peer.send(responseText(invite, 200, { tag: 'y', headers: [`Contact: ${contact('y')}`] }));
+    expect((await app.response(200)).transaction).to.equal(tokens[10]);
+    await app.ask(`sip||${update.dialog}`, 'ACK sip:placeholder SIP/2.0\r\n\r\n');
+    expect((await peer.request('ACK')).to!.tag).to.equal('y');
+    peer.send(requestText(peer, { ...from('x'), method: 'UPDATE', cseq: 10 }));
+    await peer.response(481, 'UPDATE');
+    peer.send(requestText(peer, { ...from('y'), method: 'BYE', cseq: 1 }));
+    const bye = await app.request('BYE');
+    app.answer(bye.message, bye.transaction, 200);
+    await peer.response(200, 'BYE');
+  });
+
   it('a second 2xx with another tag (a fork) is acknowledged and ended by the stack (13.2.2.4)', async () => {
     await app.ask('sip||', `INVITE sip:bob@127.0.0.1:${peer.port} SIP/2.0\r\n\r\nv=0\r\n`);
     const invite = await peer.request('INVITE');
