@@ -58,6 +58,8 @@ export class Uac implements OutgoingHandler {
     if (uri === undefined || !KNOWN_METHODS.has(method)) throw refused(`invalid request-uri: ${text.startLine}`);
     // 13.2.2.4: it acknowledges a 2xx and goes along its dialog; no response would end a transaction of its own.
     if (method === 'ACK') throw refused('Server error: unable to find dialog for ACK');
+    // drachtio-server writes Route itself, in requests as in responses (section 5): the frame's route URI names the next hop.
+    if (this.#core.strict) text.remove('route');
     const to = this.#destination(text, uri, routeUri);
     const point = this.#pointFor(to);
     if (lacksContentType(text)) throw refused('missing content-type');

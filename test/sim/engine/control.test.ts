@@ -68,6 +68,15 @@ describe('sim/engine: the control port', () => {
     expect((await app.response(200)).transaction).to.equal(tokens[10]);
   });
 
+  it('not strict: a Route of the application decides the next hop (RFC 3261 8.1.2)', async () => {
+    const bench = await start({ strict: false });
+    const app = await bench.app();
+    const peer = await bench.peer('udp');
+    const route = `<sip:127.0.0.1:${peer.port};lr>`;
+    await app.ask('sip||', `OPTIONS sip:bob@elsewhere.example SIP/2.0\r\nRoute: ${route}\r\n\r\n`);
+    expect((await peer.request('OPTIONS')).get('route')).to.equal(route);
+  });
+
   for (const strict of [true, false]) {
     it(`${strict ? '' : 'not '}strict: a Contact at localhost inside a dialog ${strict ? 'is lost, as in drachtio-server' : 'gets our address'}`, async () => {
       const bench = await start({ strict });

@@ -92,12 +92,15 @@ describe('control protocol, section 6: an application sends a request', () => {
     await app.response(200);
   });
 
-  it('a Route header decides the next hop', async () => {
+  it('Via, Route and Record-Route of the application are dropped', async () => {
     const app = await target.app();
     const peer = await target.peer();
-    app.send('sip||', `OPTIONS sip:bob@elsewhere.example SIP/2.0\r\nRoute: <sip:127.0.0.1:${peer.port};lr>\r\n\r\n`);
+    const headers = 'Via: SIP/2.0/UDP 192.0.2.1\r\nRoute: <sip:192.0.2.2;lr>\r\nRecord-Route: <sip:192.0.2.3;lr>\r\n';
+    app.send('sip||', `OPTIONS sip:bob@127.0.0.1:${peer.port} SIP/2.0\r\n${headers}\r\n`);
     const options = await peer.request('OPTIONS');
-    expect(options.get('route')).to.equal(`<sip:127.0.0.1:${peer.port};lr>`);
+    expect(options.getAll('via').length).to.equal(1);
+    expect(options.has('route')).to.equal(false);
+    expect(options.has('record-route')).to.equal(false);
     peer.send(responseText(options, 404, { tag: 'x' }));
     await app.response(404);
   });
