@@ -1,8 +1,10 @@
 import type { Calls } from '../dialog/calls.ts';
 import type { SipMessage } from '../message/index.ts';
 import { forwardInDialog, isForUsAsProxy } from '../proxy/in-dialog.ts';
+import type { CompletedTransaction } from '../transaction/final-responses.ts';
 import type { InviteServerUser } from '../transaction/invite-server.ts';
 import { serverKey } from '../transaction/keys.ts';
+import type { ServerTransaction } from '../transaction/transactions.ts';
 import type { Flow } from '../transport/index.ts';
 import { answer } from './answer.ts';
 import type { Core } from './core.ts';
@@ -14,6 +16,8 @@ const PASSED_UP: ReadonlySet<string> = new Set(
 );
 /** Methods that make no sense without their dialog or transaction. */
 const NEEDS_DIALOG: ReadonlySet<string> = new Set(['BYE', 'UPDATE', 'PRACK']);
+/** What a CANCEL may be for: its branch is that of any of these. */
+const CANCELLED: readonly string[] = [...PASSED_UP, ...NEEDS_DIALOG, 'REFER'];
 /** The sofia of drachtio-server takes no longer body (contract, section 4). */
 const STRICT_BODY = 8_192;
 
@@ -60,12 +64,20 @@ export class Dispatcher {
     } else this.#outsideDialog(request, flow);
   }
 
-  /** 9.2: the INVITE's transaction is found by the branch they share. */
+  /** 9.2: the transaction is found by the branch they share. Only INVITE is cancelled, but whatever is there makes a 200. */
   #cancel(cancel: SipMessage, flow: Flow): void {
-    const invite = this.#core.transactions.findServer(serverKey(cancel, 'INVITE'));
-    const user = invite?.kind === 'invite-server' ? invite.user : this.#inviteFromElsewhere(cancel);
-    if (user === undefined) answer(this.#core, cancel, flow, 481);
-    else user.onCancel(cancel, flow);
+    const found = this.#requestOf(cancel);
+    const user = found?.kind === 'invite-server' ? found.user : this.#inviteFromElsewhere(cancel);
+    if (user !== undefined) user.onCancel(cancel, flow);
+    else answer(this.#core, cancel, flow, found === undefined ? 481 : 200);
+  }
+
+  #requestOf(cancel: SipMessage): ServerTransaction | CompletedTransaction | undefined {
+    for (const method of CANCELLED) {
+      const found = this.#core.transactions.findServer(serverKey(cancel, method));
+      if (found !== undefined) return found;
+    }
+    return undefined;
   }
 
   /**

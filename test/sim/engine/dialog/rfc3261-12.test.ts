@@ -333,6 +333,22 @@ describe('sim/engine: requests in dialogs (RFC 3261 12.2, 14)', () => {
     await app.response(486);
   });
 
+  it('a CANCEL that finds another request than a pending INVITE is 200 and does nothing (9.2)', async () => {
+    const subscribe = { callId: fresh('c'), from: '<sip:a@example.com>;tag=a', branch: `z9hG4bK${fresh()}` };
+    peer.send(requestText(peer, { ...subscribe, method: 'SUBSCRIBE' }));
+    const { message, transaction } = await app.request('SUBSCRIBE');
+    peer.send(requestText(peer, { ...subscribe, method: 'CANCEL' }));
+    await peer.response(200, 'CANCEL');
+    app.answer(message, transaction, 404);
+    await peer.response(404, 'SUBSCRIBE');
+    const refused = { ...subscribe, branch: `z9hG4bK${fresh()}`, to: '<sip:service@example.com>;tag=none' };
+    peer.send(requestText(peer, { ...refused, method: 'INVITE' }));
+    await peer.response(481, 'INVITE');
+    peer.send(requestText(peer, { ...refused, method: 'CANCEL' }));
+    await peer.response(200, 'CANCEL');
+    peer.send(requestText(peer, { ...refused, method: 'ACK' }));
+  });
+
   it('a CANCEL with another sent-by, as UAs behind a NAT write it, is the INVITE’s all the same', async () => {
     const call = { callId: fresh('c'), from: '<sip:a@example.com>;tag=a', branch: `z9hG4bK${fresh()}` };
     peer.send(requestText(peer, { ...call, method: 'INVITE' }));
