@@ -69,6 +69,11 @@ export class IncomingRequest implements InviteServerUser, TimerOwner<'patience'>
   }
 }
 
+/** What a leader tells of a message that came over a flow: its octets are counted as they came (contract, section 4). */
+export function receivedMeta(message: SipMessage, flow: Flow, time: number): WireMeta {
+  return metaOf(message.octetsRead ?? message.serialise().length, flow, time);
+}
+
 /** What a leader tells of a message on a flow. */
 export function metaOf(octets: number, flow: Flow, time: number): WireMeta {
   return { octets, protocol: flow.protocol, address: flow.remoteAddress, port: flow.remotePort, time };

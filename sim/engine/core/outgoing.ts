@@ -6,7 +6,7 @@ import type { ClientFailure } from '../transaction/context.ts';
 import type { ClientTransaction, ClientUser, ReceivedResponse } from '../transaction/transactions.ts';
 import type { Flow, TransportError } from '../transport/index.ts';
 import type { Core } from './core.ts';
-import { metaOf } from './incoming.ts';
+import { receivedMeta } from './incoming.ts';
 import type { RequestPath } from './paths.ts';
 import { buildFailureAck } from './requests.ts';
 
@@ -107,7 +107,7 @@ export class OutgoingRequest implements ClientUser {
     const meta =
       flow === undefined
         ? { octets: octets.length, protocol: 'udp', address: '127.0.0.1', port: 0, time: now }
-        : metaOf(octets.length, flow, now);
+        : receivedMeta(message, flow, now);
     this.app.send(networkLeader(meta, this.id, this.dialog?.id ?? ''), octets);
   }
 }

@@ -8,7 +8,7 @@ import { serverKey } from '../transaction/keys.ts';
 import type { Flow } from '../transport/index.ts';
 import { answer } from './answer.ts';
 import type { Core } from './core.ts';
-import { type IncomingHandler, IncomingRequest, metaOf } from './incoming.ts';
+import { type IncomingHandler, IncomingRequest, metaOf, receivedMeta } from './incoming.ts';
 import { ResponsePath } from './paths.ts';
 import { buildAppResponse } from './responses.ts';
 
@@ -77,7 +77,7 @@ export class Uas implements IncomingHandler {
     }
     const incoming = this.#open(request, flow, app, undefined, this.#core.ids.uuid());
     const octets = request.serialise();
-    const meta = metaOf(octets.length, flow, this.#core.clock.now());
+    const meta = receivedMeta(request, flow, this.#core.clock.now());
     const host = this.#core.local.pointFor(flow)?.host ?? flow.localAddress;
     app.send(newRequestLeader(meta, incoming.id, host, flow.localPort), octets);
   }
@@ -94,7 +94,7 @@ export class Uas implements IncomingHandler {
   /** The frame of a message inside a dialog: sections 4 and 8 of the contract. */
   tellInDialog(request: SipMessage, flow: Flow, dialog: Dialog, transactionId: string): void {
     const octets = request.serialise();
-    const meta = metaOf(octets.length, flow, this.#core.clock.now());
+    const meta = receivedMeta(request, flow, this.#core.clock.now());
     const leader = networkLeader(meta, transactionId, dialog.id, request.method !== 'ACK');
     dialog.deliver(() => dialog.app.send(leader, octets));
   }
@@ -175,7 +175,7 @@ export class Uas implements IncomingHandler {
     answer(this.#core, cancel, flow, 200, { toTag: incoming.toTag });
     if (incoming.transaction.state !== 'proceeding') return;
     const octets = cancel.serialise();
-    const meta = metaOf(octets.length, flow, this.#core.clock.now());
+    const meta = receivedMeta(cancel, flow, this.#core.clock.now());
     incoming.app.send(networkLeader(meta, incoming.id, incoming.dialog?.id ?? ''), octets);
     this.endInvite(incoming, 487);
   }

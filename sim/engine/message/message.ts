@@ -19,6 +19,8 @@ export interface CSeq {
  * Header names may be given in any spelling; lower-case long forms ("call-id") are the fastest.
  */
 export class SipMessage {
+  /** How many octets it was read from, whatever has changed since; undefined for one that was made here. */
+  readonly octetsRead: number | undefined;
   #startLine: string;
   #method: string;
   #requestUri: string;
@@ -45,6 +47,7 @@ export class SipMessage {
     this.#lines = lines;
     this.#body = body;
     this.#wire = wire;
+    this.octetsRead = wire?.length;
   }
 
   get isRequest(): boolean {

@@ -1,7 +1,7 @@
 import type { AppConnection } from '../control/connection.ts';
 import { nokLeader, noLeader, okLeader, proxyResponseLeader } from '../control/leaders.ts';
 import type { Core } from '../core/core.ts';
-import { metaOf } from '../core/incoming.ts';
+import { metaOf, receivedMeta } from '../core/incoming.ts';
 import type { Uas } from '../core/uas.ts';
 import { parseUri, type SipMessage } from '../message/index.ts';
 import type { Flow } from '../transport/index.ts';
@@ -67,7 +67,7 @@ export class ProxyCore {
     const { to } = branch.hop;
     const meta =
       flow !== undefined
-        ? metaOf(octets.length, flow, now)
+        ? receivedMeta(response, flow, now)
         : 'id' in to
           ? metaOf(octets.length, to, now)
           : { octets: octets.length, protocol: to.protocol, address: to.host, port: to.port, time: now };
