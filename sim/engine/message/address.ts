@@ -41,7 +41,7 @@ function addrSpec(text: string, start: number): Address | undefined {
   const semicolon = text.indexOf(';', start);
   const end = semicolon < 0 ? text.length : semicolon;
   const uri = trimSpace(text.slice(start, end));
-  if (uri.includes('?')) return undefined;
+  if (/[?,]/.test(uri)) return undefined;
   const params = parseParams(text, end);
   return params && address(undefined, uri, params);
 }

@@ -1,3 +1,4 @@
+import { parseAddress } from './address.ts';
 import { HeaderLine } from './header.ts';
 import type { SipMessage as Message } from './message.ts';
 import { SipMessage } from './message.ts';
@@ -23,6 +24,12 @@ export function buildRequest(
   return request;
 }
 
+/** A To that is malformed, in a request that is refused for it, is searched for what looks like a tag. */
+function hasTag(to: string): boolean {
+  const address = parseAddress(to);
+  return address === undefined ? /;[ \t]*tag[ \t]*=/i.test(to) : address.tag !== undefined;
+}
+
 /** Header lines that a response takes over from its request (RFC 3261 8.2.6.2). */
 const COPIED = new Set(['via', 'from', 'to', 'call-id', 'cseq']);
 
@@ -39,7 +46,7 @@ export function buildResponse(
 ): Message {
   const lines: HeaderLine[] = [];
   for (const line of request.lines) {
-    if (line.name === 'to' && options.toTag !== undefined && !/;\s*tag\s*=/i.test(line.value)) {
+    if (line.name === 'to' && options.toTag !== undefined && !hasTag(line.value)) {
       lines.push(line.withValue(`${line.value};tag=${options.toTag}`));
     } else if (
       COPIED.has(line.name) ||

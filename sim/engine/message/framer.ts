@@ -124,4 +124,4 @@ export class StreamFramer {
 }
 
 const EMPTY = Buffer.alloc(0);
-const CONTENT_LENGTH = /\r\n(?:content-length|l)[ \t]*:(?:[ \t]|\r\n[ \t])*\d{1,9}[ \t]*(?=\r\n)/gi;
+const CONTENT_LENGTH = /\r\n(?:content-length|l)[ \t]*:(?:[ \t]|\r\n[ \t])*\d+[ \t]*(?=\r\n)/gi;

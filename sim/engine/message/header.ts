@@ -1,7 +1,7 @@
 import { type Address, parseAddress } from './address.ts';
 import { SipParseError } from './errors.ts';
-import { spell } from './names.ts';
-import { elementEnd, trimSpace } from './scan.ts';
+import { isList, spell } from './names.ts';
+import { elementEnd, trimSpace, unfold } from './scan.ts';
 import { parseVia, type Via } from './via.ts';
 
 /**
@@ -36,18 +36,26 @@ export class HeaderLine {
     return new HeaderLine(this.name, `${this.raw.slice(0, this.#valueAt)} ${value}`, this.#valueAt);
   }
 
+  /**
+   * The line with another first element, or without it; the elements joined to it stay as they are written. Undefined if
+   * nothing is left.
+   */
+  withTop(value: string | undefined): HeaderLine | undefined {
+    const written = this.raw.slice(this.#valueAt);
+    const rest = isList(this.name) ? written.slice(elementEnd(written, 0) + 1) : '';
+    if (trimSpace(rest) === '') return value === undefined ? undefined : this.withValue(value);
+    return this.withValue(value === undefined ? trimSpace(rest) : `${value},${rest}`);
+  }
+
   /** The value, unfolded and trimmed (RFC 3261 7.3.1). */
   get value(): string {
-    if (this.#value === undefined) {
-      const text = trimSpace(this.raw.slice(this.#valueAt));
-      this.#value = text.includes('\r') ? text.replace(/[ \t]*\r\n[ \t]+/g, ' ') : text;
-    }
+    this.#value ??= unfold(trimSpace(this.raw.slice(this.#valueAt)));
     return this.#value;
   }
 
-  /** The first element of a comma-separated value. */
+  /** The first element, where the header's grammar is a list; else the value. */
   get top(): string {
-    this.#top ??= trimSpace(this.value.slice(0, elementEnd(this.value, 0)));
+    this.#top ??= isList(this.name) ? trimSpace(this.value.slice(0, elementEnd(this.value, 0))) : this.value;
     return this.#top;
   }
 

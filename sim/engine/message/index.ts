@@ -9,6 +9,6 @@ export { type CSeq, SipMessage, toBytes, toText } from './message.ts';
 export { canonicalName, isList, spell } from './names.ts';
 export { type ParseMode, parseMessage } from './parse.ts';
 export { reasonPhrase } from './reasons.ts';
-export { type Params, splitList, unquote } from './scan.ts';
-export { formatUri, isHost, parseUri, type SipUri, unescapeUri, uriEquals } from './uri.ts';
+export { type Params, splitList, splitParams, trimSpace, unquote, withoutThirdColon } from './scan.ts';
+export { parseUri, type SipUri, unescapeUri } from './uri.ts';
 export { parseVia, type Via } from './via.ts';

@@ -2,7 +2,7 @@ import { type Address, parseAddress } from './address.ts';
 import { SipParseError } from './errors.ts';
 import { HeaderLine } from './header.ts';
 import { canonicalName, isList, spell } from './names.ts';
-import { elementEnd, isDigits, isToken, splitList, trimSpace } from './scan.ts';
+import { isDigits, isToken, splitList, trimSpace } from './scan.ts';
 import type { Via } from './via.ts';
 
 export interface CSeq {
@@ -280,10 +280,8 @@ export class SipMessage {
     if (line === undefined) {
       if (value !== undefined) this.#lines.push(HeaderLine.of(key, value));
     } else {
-      const rest = isList(key) ? trimSpace(line.value.slice(elementEnd(line.value, 0) + 1)) : '';
-      const next = value === undefined ? rest : rest === '' ? value : `${value}, ${rest}`;
-      if (next === '') this.#lines.splice(at, 1);
-      else this.#lines[at] = line.withValue(next);
+      const next = line.withTop(value);
+      this.#lines.splice(at, 1, ...(next === undefined ? [] : [next]));
     }
     this.#wire = undefined;
   }

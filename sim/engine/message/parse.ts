@@ -87,6 +87,8 @@ interface StartLine {
 }
 
 const EMPTY = Buffer.alloc(0);
+/** A Content-Length above this is no length of anything (RFC 4475 3.1.2.4). */
+const LONGEST = 999_999_999;
 const CR = 13;
 const LF = 10;
 
@@ -109,7 +111,7 @@ function withoutLineEnds(octets: Buffer): Buffer {
 /** Request-Line = Method SP Request-URI SP SIP-Version; Status-Line = SIP-Version SP Status-Code SP Reason-Phrase. */
 function parseStartLine(line: string): StartLine {
   if (line === '') return { line, fault: ['empty', 'no start line'] };
-  if (line.startsWith('SIP/')) return parseStatusLine(line);
+  if (line.slice(0, 4).toUpperCase() === 'SIP/') return parseStatusLine(line);
   const first = line.indexOf(' ');
   const last = line.lastIndexOf(' ');
   const method = line.slice(0, first);
@@ -129,12 +131,14 @@ function parseStartLine(line: string): StartLine {
 function parseStatusLine(line: string): StartLine {
   const code = line.slice(8, 11);
   const status = Number(code);
-  if (!line.startsWith('SIP/2.0 ')) return { line, fault: ['version', 'a response, but not of SIP/2.0'] };
+  if (line.slice(0, 8).toUpperCase() !== 'SIP/2.0 ') {
+    return { line, fault: ['version', 'a response, but not of SIP/2.0'] };
+  }
   // Without the blank before an empty reason phrase it is broken too, but common enough to be let through.
   if (!isDigits(code) || status < 100 || status > 699 || (line.length > 11 && line.charCodeAt(11) !== 32)) {
     return { line, fault: ['status-code', 'the status code is not three digits from 100 to 699'] };
   }
-  return { line, status };
+  return { line: `SIP/2.0 ${line.slice(8)}`, status };
 }
 
 /** Cuts the head, from the end of its start line on, into header lines; returns the first fault found. */
@@ -180,7 +184,7 @@ function contentLength(lines: readonly HeaderLine[]): number | 'malformed' | und
   let found: number | undefined;
   for (const line of lines) {
     if (line.name !== 'content-length') continue;
-    if (found !== undefined || !isDigits(line.value) || line.value.length > 9) return 'malformed';
+    if (found !== undefined || !isDigits(line.value) || Number(line.value) > LONGEST) return 'malformed';
     found = Number(line.value);
   }
   return found;

@@ -1,3 +1,5 @@
+import { isIPv6 } from 'node:net';
+
 /**
  * Scanning of byte strings: JavaScript strings in which each character is one octet of the message (latin1), so that
  * nothing is lost between reading and writing, whatever encoding the sender used.
@@ -48,15 +50,15 @@ export function tokenEnd(text: string, i: number): number {
 export function hostEnd(text: string, i: number): number {
   if (text.charCodeAt(i) === 91) {
     const close = text.indexOf(']', i);
-    if (close < 0) return i;
-    for (let k = i + 1; k < close; k++) {
-      const c = text.charCodeAt(k);
-      if (!((CLASSES[c]! & HOST_BIT) !== 0 || c === 58 || c === 37)) return i;
-    }
-    return close - i > 2 ? close + 1 : i;
+    return close > i && isIPv6(withoutThirdColon(text.slice(i + 1, close))) ? close + 1 : i;
   }
   while (i < text.length && (CLASSES[text.charCodeAt(i)]! & HOST_BIT) !== 0) i++;
   return i;
+}
+
+/** The grammar of RFC 3261 allows `2001:db8:::192.0.2.1`, which is to be taken for the same with two colons (RFC 5118 4.10). */
+export function withoutThirdColon(address: string): string {
+  return address.replace(/:::(?=\d+\.)/, '::');
 }
 
 /** Skips spaces and tabs (values are unfolded before they are scanned). */
@@ -78,6 +80,11 @@ export function trimSpace(text: string): string {
   while (from < to && isWhite(text.charCodeAt(from))) from++;
   while (to > from && isWhite(text.charCodeAt(to - 1))) to--;
   return from === 0 && to === text.length ? text : text.slice(from, to);
+}
+
+/** Makes one line of a folded value: each fold, with the white space around it, is one space (RFC 3261 7.3.1). */
+export function unfold(text: string): string {
+  return text.includes('\r\n') ? text.split('\r\n').map(trimSpace).join(' ') : text;
 }
 
 const isWhite = (code: number): boolean => code === SPACE || code === TAB || code === 13 || code === 10;
@@ -139,6 +146,24 @@ export function splitList(text: string): string[] {
     from = end + 1;
   }
   return elements;
+}
+
+/** What stands before, between and after the semicolons outside quotes: a value, then each of its parameters. */
+export function splitParams(text: string): string[] {
+  const parts: string[] = [];
+  let from = 0;
+  for (let i = 0; i < text.length; i++) {
+    const c = text.charCodeAt(i);
+    if (c === QUOTE) {
+      const end = quotedEnd(text, i);
+      i = end < 0 ? text.length : end - 1;
+    } else if (c === 59) {
+      parts.push(text.slice(from, i));
+      from = i + 1;
+    }
+  }
+  parts.push(text.slice(from));
+  return parts;
 }
 
 /** Parameters by lower-case name; the value as written (quotes included), undefined for a parameter without "=". */

@@ -1,8 +1,8 @@
-import { hostEnd, isDigits } from './scan.ts';
+import { hostEnd } from './scan.ts';
 
 /**
  * A URI as SIP uses it. For sip and sips: the parts of RFC 3261 19.1.1, escapes kept as written. For any other scheme
- * (tel, urn, ...) `opaque` holds everything between the colon and the first ";" (RFC 3966: the number), `host` is ''.
+ * `opaque` holds everything after the colon, of tel and urn up to the first ";" (RFC 3966: the number), and `host` is ''.
  */
 export interface SipUri {
   /** Lower case. */
@@ -35,7 +35,8 @@ export function parseUri(text: string): SipUri | undefined {
   const scheme = written === 'sip' || written === 'sips' ? written : written.toLowerCase();
   if (scheme === 'sip' || scheme === 'sips') return parseSipUri(scheme, text, colon + 1);
   if (!SCHEME.test(scheme) || !OPAQUE.test(text) || /[<>"]/.test(text) || text.length === colon + 1) return undefined;
-  const semicolon = text.indexOf(';', colon);
+  // What a semicolon means is the scheme's business; to tel and urn it begins parameters.
+  const semicolon = scheme === 'tel' || scheme === 'urn' ? text.indexOf(';', colon) : -1;
   const end = semicolon < 0 ? text.length : semicolon;
   const params = semicolon < 0 ? NONE : uriParams(text.slice(semicolon + 1));
   if (params === undefined) return undefined;
@@ -47,7 +48,7 @@ function parseSipUri(scheme: string, text: string, start: number): SipUri | unde
   let user: string | undefined;
   let password: string | undefined;
   const at = text.indexOf('@', start);
-  // An "@" may also stand unescaped in the headers part; the user part ends at the first one before any "?" host.
+  // A user part may hold "?" and ";", so the first "@" ends it, wherever that stands (19.1.1: elsewhere it is escaped).
   if (at >= 0) {
     const userinfo = text.slice(start, at);
     if (userinfo === '' || !USERINFO.test(userinfo)) return undefined;
@@ -122,67 +123,8 @@ function uriHeaders(text: string): ReadonlyMap<string, string> | undefined {
   return headers;
 }
 
-/** Writes a URI; parseUri(formatUri(u)) equals u. */
-export function formatUri(uri: SipUri): string {
-  let text = `${uri.scheme}:`;
-  if (uri.opaque !== undefined) text += uri.opaque;
-  else {
-    if (uri.user !== undefined) text += uri.password === undefined ? `${uri.user}@` : `${uri.user}:${uri.password}@`;
-    text += uri.host;
-    if (uri.port !== undefined) text += `:${uri.port}`;
-  }
-  for (const [name, value] of uri.params) text += value === undefined ? `;${name}` : `;${name}=${value}`;
-  let separator = '?';
-  for (const [name, value] of uri.headers) {
-    text += `${separator}${name}=${value}`;
-    separator = '&';
-  }
-  return text;
-}
-
 /** Resolves %HH escapes; the result is a byte string. Malformed escapes stay. */
 export function unescapeUri(text: string): string {
   if (!text.includes('%')) return text;
   return text.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
-}
-
-/** Parameters that must agree even if only one of the URIs has them (RFC 3261 19.1.4). */
-const DECISIVE = ['user', 'ttl', 'method', 'maddr'];
-
-/** Whether two URIs are equivalent: RFC 3261 19.1.4 for sip and sips, RFC 3966 4 for tel, letter for letter otherwise. */
-export function uriEquals(a: SipUri, b: SipUri): boolean {
-  if (a.scheme !== b.scheme) return false;
-  if (a.opaque !== undefined || b.opaque !== undefined) return sameOpaque(a, b);
-  if (!sameText(a.user, b.user) || !sameText(a.password, b.password)) return false;
-  if (a.host !== b.host || a.port !== b.port) return false;
-  for (const name of DECISIVE) if (a.params.has(name) !== b.params.has(name)) return false;
-  for (const [name, value] of a.params) {
-    if (b.params.has(name) && !sameText(value, b.params.get(name), true)) return false;
-  }
-  if (a.headers.size !== b.headers.size) return false;
-  for (const [name, value] of a.headers) if (!sameText(value, b.headers.get(name))) return false;
-  return true;
-}
-
-function sameText(a: string | undefined, b: string | undefined, ignoreCase = false): boolean {
-  if (a === b) return true;
-  if (a === undefined || b === undefined) return false;
-  const x = unescapeUri(a);
-  const y = unescapeUri(b);
-  return ignoreCase ? x.toLowerCase() === y.toLowerCase() : x === y;
-}
-
-function sameOpaque(a: SipUri, b: SipUri): boolean {
-  const plain = (uri: SipUri): string =>
-    uri.scheme === 'tel' ? (uri.opaque ?? '').replace(/[-.()]/g, '').toLowerCase() : (uri.opaque ?? '').toLowerCase();
-  if (plain(a) !== plain(b) || a.params.size !== b.params.size) return false;
-  for (const [name, value] of a.params) {
-    if (!b.params.has(name) || !sameText(value, b.params.get(name), true)) return false;
-  }
-  return true;
-}
-
-/** Whether the text is a host of RFC 3261 25.1: name, IPv4 address or IPv6 reference. */
-export function isHost(text: string): boolean {
-  return text !== '' && hostEnd(text, 0) === text.length && !isDigits(text);
 }

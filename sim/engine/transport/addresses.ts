@@ -1,4 +1,5 @@
 import { isIP, isIPv6 } from 'node:net';
+import { withoutThirdColon } from '../message/index.ts';
 import type { BoundPoint, Flow, Protocol, Target } from './flow.ts';
 
 /** An address as the layer compares it: no brackets, no zone, IPv4-mapped IPv6 as IPv4, IPv6 in its shortest form. */
@@ -7,9 +8,20 @@ export function plainAddress(host: string): string {
   if (!address.includes(':')) return address;
   const zone = address.indexOf('%');
   if (zone >= 0) address = address.slice(0, zone);
-  if (address.startsWith('::ffff:') && address.includes('.')) return address.slice(7);
-  return isIPv6(address) ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address;
+  address = withoutThirdColon(address);
+  if (!isIPv6(address)) return address;
+  const shortest = new URL(`http://[${address}]`).hostname.slice(1, -1);
+  const mapped = MAPPED.exec(shortest);
+  if (mapped === null) return shortest;
+  return mapped
+    .slice(1)
+    .map((group) => Number.parseInt(group, 16))
+    .flatMap((group) => [group >> 8, group & 255])
+    .join('.');
 }
+
+/** An IPv4-mapped address in its shortest form: the IPv4 address is the last two groups. */
+const MAPPED = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/;
 
 /**
  * The numeric address of a host: itself if numeric, else what the table says (names in lower case). `localhost` needs no

@@ -1,4 +1,4 @@
-import { parseVia, type SipMessage, type Via } from '../message/index.ts';
+import { parseVia, type SipMessage, splitParams, trimSpace, type Via } from '../message/index.ts';
 import { plainAddress } from './addresses.ts';
 import type { Flow } from './flow.ts';
 
@@ -12,22 +12,17 @@ export function stampSource(request: SipMessage, flow: Flow): void {
   const asked = via.rport !== undefined;
   const elsewhere = via.host !== flow.remoteAddress && plainAddress(via.host) !== flow.remoteAddress;
   if (!asked && !elsewhere && via.received === undefined) return;
-  const top = request.getAll('via')[0]!;
-  let value = top.includes('"')
-    ? withoutSource(via)
-    : top.replace(/\s*;\s*(?:received|rport)(?![\w.!%*+`'~-])\s*(?:=\s*[^;\s]*)?/gi, '');
+  let value = withoutSource(request.getAll('via')[0]!);
   if (asked) value += `;rport=${flow.remotePort}`;
   if (asked || elsewhere) value += `;received=${flow.remoteAddress}`;
   request.replaceTop('via', value);
 }
 
-/** The value written anew, for one that holds quoted strings, in which a textual search might go astray. */
-function withoutSource(via: Via): string {
-  let text = `SIP/2.0/${via.transport} ${via.host}${via.port === undefined ? '' : `:${via.port}`}`;
-  for (const [name, value] of via.params) {
-    if (name !== 'received' && name !== 'rport') text += value === undefined ? `;${name}` : `;${name}=${value}`;
-  }
-  return text;
+/** A Via value without the parameters that tell its source; the others stay as they are written. */
+function withoutSource(via: string): string {
+  const [sentBy, ...params] = splitParams(via);
+  const kept = params.filter((param) => !/^[ \t]*(?:received|rport)[ \t]*(?:=|$)/i.test(param));
+  return trimSpace([sentBy, ...kept].join(';'));
 }
 
 /** The top Via of a message that may be anything; undefined if there is none, or it is malformed. */

@@ -23,10 +23,11 @@ describe('RFC 3261 18.3 framing on a stream', () => {
     const one = message('höchst geheim\r\n\r\n');
     const two = message('', 'l \t');
     const three = message('xyz', 'CONTENT-LENGTH');
+    const padded = message('xyz').replace(': 3', `: ${'0'.repeat(40)}3`);
     const folded = 'MESSAGE sip:a@b SIP/2.0\r\nL:\r\n 2\r\n\r\nab';
     for (let size = 1; size <= 64; size++) {
-      const { out, framer } = feed(one + two + three + folded + one, size);
-      expect(out, `in pieces of ${size}`).to.deep.equal([one, two, three, folded, one]);
+      const { out, framer } = feed(one + two + three + padded + folded + one, size);
+      expect(out, `in pieces of ${size}`).to.deep.equal([one, two, three, padded, folded, one]);
       expect(framer.unfinished).to.equal(false);
     }
   });

@@ -69,10 +69,20 @@ describe('RFC 3261 7 SIP messages', () => {
       'v: SIP/2.0/UDP pc33.atlanta.com;branch=z9hG4bK776asdhds;received=192.0.2.1, SIP/2.0/TCP proxy.atlanta.com;branch=z9hG4bK2',
     );
     message.removeTop('via');
+    expect(lines(message)[1]).to.equal('v: SIP/2.0/TCP proxy.atlanta.com;branch=z9hG4bK2');
     message.removeTop('via');
     message.removeTop('route');
     expect(message.via?.host).to.equal('edge.atlanta.com');
     expect(message.has('route')).to.equal(false);
+  });
+
+  it('leaves what is joined to a changed value as it is written, folds and all', () => {
+    const message = read([...INVITE.slice(0, 1), 'V:a;x=","\t,\r\n  b ;y\r\n\t,c', ...INVITE.slice(2)], 'app');
+    message.replaceTop('via', 'd');
+    expect(message.lines[0]!.raw).to.equal('V: d,\r\n  b ;y\r\n\t,c');
+    message.removeTop('via');
+    expect(message.lines[0]!.raw).to.equal('V: b ;y\r\n\t,c');
+    expect(message.getAll('via').slice(0, 2)).to.deep.equal(['b ;y', 'c']);
   });
 
   it('leaves a copy alone', () => {
@@ -155,6 +165,19 @@ describe('RFC 3261 7 SIP messages', () => {
     expect(lines(small)[0]).to.equal('OPTIONS sip:bob@biloxi.com SIP/2.0');
   });
 
+  it('7.1: reads a response whose version is in small letters', () => {
+    const response = read(['sip/2.0 486 Busy', ...INVITE.slice(1, 8), '', '']);
+    expect(response).to.include({ status: 486, reason: 'Busy' });
+    expect(lines(response)[0]).to.equal('SIP/2.0 486 Busy');
+  });
+
+  it('8.2.6.2: is not misled by what only looks like a To tag', () => {
+    for (const to of ['"x;tag=1" <sip:bob@biloxi.com>', '<sip:bob@biloxi.com;tag=1>']) {
+      const request = read(INVITE.map((line) => (line.startsWith('To:') ? `To: ${to}` : line)));
+      expect(buildResponse(request, 404, undefined, { toTag: 'own' }).to?.tag, to).to.equal('own');
+    }
+  });
+
   it('refuses a start line with a lone LF, behind which a header line would hide', () => {
     const hidden = ['SIP/2.0 200 OK\nVia: SIP/2.0/UDP x;branch=z9hG4bK1', ...INVITE.slice(1, 8), '', ''].join('\r\n');
     expect(parseMessage(Buffer.from(hidden), 'datagram')).to.include({ code: 'start-line', refusal: 'drop' });
@@ -173,6 +196,19 @@ describe('RFC 3261 7 SIP messages', () => {
     ['no Via', (line) => (/^v/i.test(line) ? undefined : line), 'header-missing', 'drop'],
     ['no From', (line) => (/^From/.test(line) ? undefined : line), 'header-missing', 400],
     ['two To headers', (line) => line.replace(/^Subject.*/, 'To: <sip:x@y>'), 'header-repeated', 400],
+    ['two addresses in To', (line) => line.replace(/^To: .*/, '$&, <sip:x@y>'), 'header-value', 400],
+    [
+      'a From with a comma outside brackets',
+      (line) => line.replace(/^From: .*/, 'From: sip:a,b@c'),
+      'header-value',
+      400,
+    ],
+    [
+      'a Content-Length of 11 digits',
+      (line) => line.replace(/(Content-Length: ).*/, '$199999999999'),
+      'content-length',
+      400,
+    ],
     ['a Max-Forwards of 256', (line) => line.replace('Max-Forwards: 70', 'Max-Forwards: 256'), 'header-value', 400],
     ['an unclosed quote in From', (line) => line.replace('"Alice, A."', '"Alice'), 'header-value', 400],
     ['a CSeq above 2^31', (line) => line.replace('314159', '2147483648'), 'header-value', 400],

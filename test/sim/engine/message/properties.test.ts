@@ -1,6 +1,12 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { parseMessage, SipMessage, SipParseError, StreamFramer } from '../../../../sim/engine/message/index.ts';
+import {
+  HeaderLine,
+  parseMessage,
+  SipMessage,
+  SipParseError,
+  StreamFramer,
+} from '../../../../sim/engine/message/index.ts';
 
 const token = fc.stringMatching(/^[A-Za-z0-9.!%*_+`'~-]{1,20}$/);
 const host = fc.oneof(
@@ -180,6 +186,21 @@ describe('Properties of the parser', () => {
         const limits = { headBytes: 1_000_000, headerCount: 1_000_000, bodyBytes: 1000 };
         expect(parseMessage(octets, 'datagram', limits)).to.be.instanceOf(SipParseError);
       }
+    }
+  });
+
+  it('so do the readers of header values', () => {
+    const blanks = ' '.repeat(400_000);
+    for (const value of [
+      `a${blanks}b\r\n c`,
+      `${';'.repeat(400_000)}`,
+      `"${'\\"'.repeat(200_000)}`,
+      '<'.repeat(400_000),
+    ]) {
+      const line = new HeaderLine('route', `Route: ${value}`, 6);
+      expect(line.value.length).to.be.at.most(value.length);
+      expect(() => line.address).to.throw(SipParseError);
+      expect(line.withTop(undefined)).to.equal(undefined);
     }
   });
 });

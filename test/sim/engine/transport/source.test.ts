@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { parseMessage, SipParseError } from '../../../../sim/engine/message/index.ts';
+import { DEFAULT_LIMITS, parseMessage, SipParseError } from '../../../../sim/engine/message/index.ts';
 import type { Flow } from '../../../../sim/engine/transport/index.ts';
 import { stampSource, viaTarget } from '../../../../sim/engine/transport/source.ts';
 import { options } from './support.ts';
@@ -9,7 +9,7 @@ function stamped(via: string, address = '192.0.2.1'): { via: string; target: Ret
   const octets = options('x')
     .toString()
     .replace(/Via: [^\r]*/, `Via: ${via}`);
-  const message = parseMessage(Buffer.from(octets), 'datagram');
+  const message = parseMessage(Buffer.from(octets), 'datagram', { ...DEFAULT_LIMITS, headBytes: 1_000_000 });
   if (message instanceof SipParseError) throw message;
   const flow: Flow = {
     id: 'f',
@@ -57,6 +57,21 @@ describe('RFC 3261 18.2.1, RFC 3581 4: received and rport', () => {
     expect(stamped('SIP/2.0/UDP x;x=";received=a";received=10.0.0.1').via).to.equal(
       'SIP/2.0/UDP x;x=";received=a";received=192.0.2.1',
     );
+  });
+
+  it('takes time in proportion to the octets', () => {
+    // A search that tried each blank anew would take minutes.
+    const blanks = ' '.repeat(60_000);
+    const odd = `;odd${blanks};rport${blanks};q`;
+    expect(stamped(`SIP/2.0/UDP a${blanks};branch=b${odd}`).via).to.equal(
+      `SIP/2.0/UDP a${blanks};branch=b;odd${blanks};q;rport=9988;received=192.0.2.1`,
+    );
+  });
+
+  it('knows an IPv4 address mapped into IPv6 (RFC 5118 4.9)', () => {
+    for (const sentBy of ['[::ffff:192.0.2.1]', '[::FFFF:c000:201]', '[0:0:0:0:0:ffff:192.0.2.1]']) {
+      expect(stamped(`SIP/2.0/UDP ${sentBy}:5062;branch=b`).via).to.equal(`SIP/2.0/UDP ${sentBy}:5062;branch=b`);
+    }
   });
 
   it('touches the top value only', () => {
