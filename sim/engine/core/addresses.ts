@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { parseUri, type SipUri } from '../message/index.ts';
+import { parseAddress, parseUri, type SipUri } from '../message/index.ts';
 import {
   type BoundPoint,
   defaultPort,
@@ -115,8 +115,12 @@ export class LocalAddresses {
   }
 }
 
-/** The URI of a route given by an application: with or without angle brackets. */
+/** The URI of a route, with or without angle brackets; '' if there is none to be found. */
+export function routeUri(text: string): string {
+  return text.includes('<') ? (parseAddress(text)?.uri ?? '') : text.trim();
+}
+
+/** The same, read; undefined if it is malformed. */
 export function parseRouteUri(text: string): SipUri | undefined {
-  const open = text.indexOf('<');
-  return parseUri(open === -1 ? text.trim() : text.slice(open + 1, text.indexOf('>', open)));
+  return parseUri(routeUri(text));
 }

@@ -1,4 +1,4 @@
-import { parseRouteUri, targetOf } from '../core/addresses.ts';
+import { parseRouteUri, routeUri, targetOf } from '../core/addresses.ts';
 import type { Core } from '../core/core.ts';
 import { viaValue } from '../core/requests.ts';
 import { type HeaderLine, parseUri, type SipMessage, type SipUri } from '../message/index.ts';
@@ -31,7 +31,7 @@ export function addressStrictRouter(request: SipMessage): void {
   if (first === undefined || uri === undefined || uri.params.has('lr')) return;
   request.remove('route');
   for (const route of [...rest, `<${request.requestUri}>`]) request.append('route', route);
-  request.requestUri = first.slice(first.indexOf('<') + 1, first.indexOf('>'));
+  request.requestUri = routeUri(first);
 }
 
 /** 16.6 step 3; a request of RFC 2543 may come without. */

@@ -1,4 +1,4 @@
-import { parseRouteUri } from '../core/addresses.ts';
+import { parseRouteUri, routeUri } from '../core/addresses.ts';
 import { answer } from '../core/answer.ts';
 import type { Core } from '../core/core.ts';
 import { RequestPath, ResponsePath } from '../core/paths.ts';
@@ -24,11 +24,10 @@ const TO_ONE = {
  * is what we wrote into Record-Route and a strict router put there (16.4).
  */
 export function isForUsAsProxy(core: Core, request: SipMessage): boolean {
-  return hasOwnRoute(core, request) || (request.has('route') && isOwnRecordRoute(core, request));
+  return isOwnRoute(core, request.getAll('route')[0]) || (request.has('route') && isOwnRecordRoute(core, request));
 }
 
-function hasOwnRoute(core: Core, request: SipMessage): boolean {
-  const route = request.getAll('route')[0];
+function isOwnRoute(core: Core, route: string | undefined): boolean {
   const uri = route === undefined ? undefined : parseRouteUri(route);
   return uri !== undefined && core.local.isOwn(uri);
 }
@@ -88,8 +87,11 @@ function popOwnRoutes(core: Core, request: SipMessage): void {
     if (target !== undefined) {
       request.remove('route');
       for (const route of routes) request.append('route', route);
-      request.requestUri = last!.slice(last!.indexOf('<') + 1, last!.indexOf('>'));
+      request.requestUri = routeUri(last!);
     }
   }
-  while (hasOwnRoute(core, request)) request.removeTop('route');
+  for (const route of request.getAll('route')) {
+    if (!isOwnRoute(core, route)) break;
+    request.removeTop('route');
+  }
 }

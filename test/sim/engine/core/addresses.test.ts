@@ -36,6 +36,8 @@ describe('sim/engine: where a URI leads (RFC 3263 without DNS)', () => {
   it('a route may come with or without angle brackets', () => {
     expect(parseRouteUri('<sip:p@h:1;lr>;x=y')!.port).to.equal(1);
     expect(parseRouteUri('sip:p@h:1;lr')!.port).to.equal(1);
+    expect(parseRouteUri('"a > b < c" <sip:p@h:1;lr>')!.port).to.equal(1);
+    expect(parseRouteUri('"<sip:p@h:1;lr')).to.equal(undefined);
   });
 });
 
