@@ -63,6 +63,9 @@ export class Resources {
     if (cekRequests.length > 0 && clientId === undefined) {
       throw new KmsRefusal('KMS_BAD_REQUEST', 'a <CekRequest> needs the <ClientId> of the MCPTT client');
     }
+    if (new Set(cekRequests.map(({ sipSession }) => sipSession)).size > 1) {
+      throw new KmsRefusal('KMS_BAD_REQUEST', 'a client is on one SIP session at a time: name that in <CekRequest>');
+    }
     const [keySets, ceks] = await Promise.all([
       Promise.all(periods.map((period) => this.#parts.keys.keySet(principal.uri, period))),
       Promise.all(cekRequests.map(({ sipSession }) => this.#obtain(principal, clientId ?? '', sipSession))),
@@ -84,8 +87,7 @@ export class Resources {
         ...cekRequest,
         ...(request.clientId === undefined ? {} : { clientId: request.clientId }),
       });
-      const cek = await this.#parts.compose(await this.#settled(record), principal);
-      if (cek !== undefined) ceks.push(cek);
+      ceks.push(await this.#given(record, principal));
     }
     return { type: 'key-prov', keySets: [], ceks };
   }
@@ -124,11 +126,19 @@ export class Resources {
   async #obtain(principal: Principal, clientId: string, sipSession: string): Promise<Cek | undefined> {
     const limit = this.#parts.policy().cek.endsWithToken ? principal.until : undefined;
     const record = await this.#parts.ceks.obtain({ userUri: principal.uri, clientId, sipSession }, limit);
-    return record === undefined ? undefined : this.#parts.compose(await this.#settled(record), principal);
+    return record === undefined ? undefined : this.#given(record, principal);
   }
 
-  #settled(record: CekRecord): Promise<CekRecord> | CekRecord {
-    return record.state === 'pending-ack' ? this.#parts.ceks.settled(record, this.#parts.policy().pushWait) : record;
+  /**
+   * A CEK for whoever asked for it, acknowledged by the MCPTT server or `pending-ack` after the bound. An answer without one
+   * would say that no protection is required.
+   */
+  async #given(record: CekRecord, receiver: Receiver): Promise<Cek> {
+    const { ceks, policy, compose } = this.#parts;
+    const settled = record.state === 'pending-ack' ? await ceks.settled(record, policy().pushWait) : record;
+    const cek = await compose(settled, receiver);
+    if (cek === undefined) throw new KmsRefusal('KMS_CONFLICT', 'the CEK ended while it was asked for: ask again');
+    return cek;
   }
 
   async #checkOwn(principal: Principal, which: { keyId?: string; userUri?: string }): Promise<void> {

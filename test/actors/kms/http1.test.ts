@@ -30,6 +30,7 @@ import {
   CLIENT,
   createSetting,
   KMS_URI,
+  keyIdOf,
   post,
   type RunningKms,
   SERVER_ID,
@@ -38,6 +39,7 @@ import {
   silentLog,
   startKms,
   TestMcpttServer,
+  until,
 } from './harness.ts';
 
 describe('HTTP-1 at the KMS', () => {
@@ -330,6 +332,28 @@ describe('HTTP-1 at the KMS', () => {
       const end = await ask(KMS_PATHS.cekEnd, { cekEnds: [{ sipSession: session, reason: 'logged-off' }] });
       expect(end.response.message).to.deep.equal({ type: 'cek-ack', keyIds: [keyId] });
       await refused([409, 3005], ask(KMS_PATHS.cekUpdate, { cekRequests: [{ sipSession: session, keyId }] }));
+    });
+    it('400 for CEKs of several SIP sessions at once: a client is on one, and what it had on another ends', async () => {
+      const several = ['sip:one@ue', 'sip:two@ue'].map((sipSession) => ({ sipSession }));
+      await refused([400, 1002], ask(KMS_PATHS.keyProv, { cekRequests: several }));
+      const twice = await ask(KMS_PATHS.keyProv, { cekRequests: [several[0]!, several[0]!] });
+      if (twice.response.message?.type !== 'key-prov') throw new Error('no KmsKeyProv');
+      expect(new Set(twice.response.message.ceks.map(({ keyId }) => keyId))).to.have.length(1);
+    });
+    it('409 for a CEK that ended before it could be given: an answer without one would say that none is needed', async () => {
+      const clientId = 'urn:uuid:restarting';
+      const stateOn = async (session: string) =>
+        ((await running.kms.readings.ceks!({})) as JsonObject[]).find(({ sipSession }) => sipSession === session)
+          ?.state;
+      setting.server.answer = () => undefined;
+      await running.kms.verbs.setPolicy!({ pushWait: 5_000 });
+      const first = ask(KMS_PATHS.keyProv, { clientId, cekRequests: [{ sipSession: 'sip:before@ue' }] });
+      await until('the CEK of the first session', async () => (await stateOn('sip:before@ue')) === 'pending-ack');
+      const second = ask(KMS_PATHS.keyProv, { clientId, cekRequests: [{ sipSession: 'sip:after@ue' }] });
+      await refused([409, 3005], first);
+      setting.server.answer = (news) => news.map(keyIdOf);
+      expect((await second).status).to.equal(200);
+      await running.kms.verbs.setPolicy!({ pushWait: 2_000 });
     });
     it('405 with Allow for another method, 415 for another media type', async () => {
       const response = await setting.asUe.fetch(at(KMS_PATHS.init), {
