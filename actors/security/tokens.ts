@@ -2,7 +2,15 @@
  * Access tokens as the KMS and the MCPTT server check them: JWT of RFC 9068 signed ES256 by the IdM, carrying
  * `mcptt_id` (TS 33.180 annex B). Cryptography and claims by jose; here is what must hold and what each failure is called.
  */
-import { createLocalJWKSet, decodeProtectedHeader, errors, type JSONWebKeySet, type JWTPayload, jwtVerify } from 'jose';
+import {
+  createLocalJWKSet,
+  decodeProtectedHeader,
+  errors,
+  type JSONWebKeySet,
+  type JWTPayload,
+  type JWTVerifyOptions,
+  jwtVerify,
+} from 'jose';
 
 export type TokenErrorCode =
   /** The request carries no bearer token. */
@@ -113,7 +121,6 @@ export function createTokenVerifier(rules: TokenRules): TokenVerifier {
       const kid = keyNameOf(token);
       let payload: JWTPayload;
       try {
-        const keySet = createLocalJWKSet(await keys.find(kid));
         const options = {
           issuer,
           audience,
@@ -123,7 +130,7 @@ export function createTokenVerifier(rules: TokenRules): TokenVerifier {
           currentDate: new Date(now()),
           requiredClaims: REQUIRED_CLAIMS,
         };
-        ({ payload } = await jwtVerify(token, keySet, options));
+        payload = await payloadOf(token, await keys.find(kid), options);
       } catch (error) {
         throw error instanceof TokenError ? error : refusalOf(error);
       }
@@ -183,6 +190,23 @@ function keyNameOf(token: string): string {
   }
   if (typeof header.kid !== 'string') throw new TokenError('TOKEN_UNKNOWN_KEY', 'the access token names no key');
   return header.kid;
+}
+
+/** The claims of a token that one of the keys has signed; several may have its `kid`, which SHOULD differ (RFC 7517 4.5). */
+async function payloadOf(token: string, keys: JSONWebKeySet, options: JWTVerifyOptions): Promise<JWTPayload> {
+  try {
+    return (await jwtVerify(token, createLocalJWKSet(keys), options)).payload;
+  } catch (error) {
+    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
+    for await (const key of error) {
+      try {
+        return (await jwtVerify(token, key, options)).payload;
+      } catch (failure) {
+        if (!(failure instanceof errors.JWSSignatureVerificationFailed)) throw failure;
+      }
+    }
+    throw new errors.JWSSignatureVerificationFailed();
+  }
 }
 
 /** RFC 7515 section 2: without padding, and as RFC 4648 section 3.5 allows to insist, in the one form that those octets have. */

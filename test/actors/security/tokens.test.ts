@@ -222,6 +222,14 @@ describe('access tokens (RFC 9068, RFC 6750, TS 33.180 annex B)', () => {
     await refusal(verifier, await signed(stranger, claims(), own), 'TOKEN_SIGNATURE');
   });
 
+  it('of several keys under one name the one that fits counts (RFC 7517 4.5: they only SHOULD differ)', async () => {
+    const both = localTokenKeys(await keySetOf(stranger, key));
+    const checked = createTokenVerifier({ ...rules, keys: both, now: () => now });
+    expect(await checked.verify(await signed(key))).have.property('mcpttId', 'sip:alice@mcptt.example');
+    await refusal(checked, await signed(key, claims({ exp: seconds - 6 })), 'TOKEN_EXPIRED');
+    await refusal(checked, await signed(await newKey('k1')), 'TOKEN_SIGNATURE');
+  });
+
   it('an extension that must be understood', async () => {
     const token = `${encoded({ alg: 'ES256', typ: 'at+jwt', kid: 'k1', crit: ['x'], x: 1 })}.${encoded(claims())}.AAAA`;
     await refusal(verifier, token, 'TOKEN_MALFORMED');
