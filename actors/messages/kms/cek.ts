@@ -96,7 +96,7 @@ export function readCek(from: XmlElement): Cek {
       : {
           supersedes: {
             keyId: trimmed(superseded.text).toLowerCase(),
-            notAfter: timeOf(superseded.attributes.NotAfter ?? ''),
+            notAfter: timeOf(trimmed(superseded.attributes.NotAfter ?? '')),
           },
         }),
     iMessage: new Uint8Array(Buffer.from(requiredText(from, 'IMessage'), 'base64')),

@@ -110,6 +110,24 @@ describe('TS 33.180 D.2.2: KmsRequest', () => {
     expect(parse(xml).clientId).to.equal('\u00a0\ufeff');
   });
 
+  it('may have white space round a time, as round any other value (XML Schema 2, 3.2.7: whiteSpace is collapse)', () => {
+    const xml = text(buildKmsRequest(request({ time: 0 })));
+    for (const time of ['1970-01-01T00:00:00Z', '1970-01-01T00:00:00', '1970-01-01T01:00:00.0+01:00']) {
+      expect(parse(xml.replace(/<Time>.*?</, `<Time>\n\t ${time} \n<`)).time, time).to.equal(0);
+    }
+  });
+
+  it('may not have more messages, or two times, than its schema can hold', () => {
+    const xml = text(buildKmsRequest(request({ time: 0 })));
+    for (const change of [
+      xml.replace(/<Time>.*?</, '<Time>1970-01-01T00:00:00Z 1970-01-01T00:00:00Z<'),
+      xml.replace(/<Messages>.*?</, '<Messages>4294967296<'),
+    ]) {
+      expect(change).to.not.equal(xml);
+      expect(codeOf(() => parse(change))).to.equal('KMS_XML_INVALID');
+    }
+  });
+
   it('has its elements in the order of the schema', () => {
     const names = [...text(buildKmsRequest(request({ deviceId: 'imei' }))).matchAll(/<([A-Za-z]+)/g)].map((m) => m[1]);
     expect(names.slice(0, 8)).to.deep.equal([
