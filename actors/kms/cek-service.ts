@@ -160,8 +160,9 @@ export class CekService {
   /** What the MCPTT server needs to go on with these SIP sessions, or with all when none is named. */
   async sessions(sipSessions: readonly string[]): Promise<CekRecord[]> {
     const { store } = this.#parts;
-    if (sipSessions.length === 0) return store.ceks({ states: LIVING });
-    const found = await Promise.all(sipSessions.map((sipSession) => store.ceks({ sipSession, states: LIVING })));
+    const filters: CekFilter[] = sipSessions.length === 0 ? [{}] : sipSessions.map((sipSession) => ({ sipSession }));
+    const found = await Promise.all(filters.map((filter) => store.ceks({ ...filter, states: LIVING })));
+    for (const record of found.flat()) this.#audit('cek-given-again', record, { by: 'server' });
     return found.flat();
   }
 

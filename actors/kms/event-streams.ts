@@ -10,12 +10,14 @@ import type { Clock, TimerHandle } from '../../sim/engine/clock.ts';
 import { spanOf } from '../../sim/trace/http.ts';
 import type { Report } from '../../sim/trace/record.ts';
 import { buildCekEvent, type CekNews } from '../messages/kms/cek.ts';
+import type { Audit } from './audit.ts';
 import type { KmsStore, StoredEvent } from './store.ts';
 
 export interface EventStreamsParts {
   readonly store: KmsStore;
   readonly clock: Clock;
   readonly log: Log;
+  readonly audit: Audit;
   readonly report: Report;
   /** What to send for an event, sealed anew each time; undefined when its CEK has ended since. */
   readonly compose: (event: StoredEvent) => Promise<CekNews | undefined>;
@@ -133,15 +135,17 @@ export class EventStreams {
           const withheld = event.what === 'cek' && !stream.mayHaveKeys();
           const news = withheld ? undefined : await this.#parts.compose(event);
           if (!isOpen(stream)) return;
-          if (news !== undefined) this.#push(stream, String(event.id), 'cek' in news ? 'cek' : 'cek-end', news);
+          if (news !== undefined) this.#push(stream, event, news);
           stream.sent = event.id;
         }
       }
     }
   }
 
-  #push(stream: Stream, id: string, type: string, news: CekNews): void {
+  #push(stream: Stream, { keyId, what, userUri, clientId, ...event }: StoredEvent, news: CekNews): void {
+    const [id, type] = [String(event.id), what === 'cek' ? 'cek' : 'cek-end'];
     const data = buildCekEvent(news);
+    this.#parts.audit.write('pushed', { keyId, what, to: 'client', userUri, clientId });
     this.#report('sent', `id: ${id}\nevent: ${type}\ndata: ${data}\n\n`, stream.span, `event-${id}`);
     stream.session.push(data, type, id);
   }

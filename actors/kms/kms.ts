@@ -144,6 +144,7 @@ class Kms implements Actor {
       store,
       clock,
       log,
+      audit,
       report,
       compose: (event) => composer.news(event, { kind: 'user', uri: event.userUri }),
     });

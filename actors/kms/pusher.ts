@@ -95,7 +95,7 @@ export class Pusher {
         missing += 1;
         continue;
       }
-      if (sent !== undefined) audit.write('pushed', { keyId: push.keyId, what: push.what });
+      if (sent !== undefined) audit.write('pushed', { keyId: push.keyId, what: push.what, to: 'server' });
       await delivered(push);
     }
     if (missing > 0) throw new Error(`the MCPTT server did not acknowledge ${missing} of ${news.length} Key IDs`);

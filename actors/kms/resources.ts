@@ -111,6 +111,7 @@ export class Resources {
     if (principal.kind !== 'server') {
       throw new KmsRefusal('KMS_NOT_FOR_THIS_PARTY', 'the sessions are for MCPTT servers; a client asks at keyprov');
     }
+    this.#parts.audit.check();
     const records = await this.#parts.ceks.sessions(request.cekRequests.map(({ sipSession }) => sipSession));
     const ceks = await Promise.all(records.map((record) => this.#parts.compose(record, principal)));
     return { type: 'key-prov', keySets: [], ceks: ceks.filter((cek) => cek !== undefined) };

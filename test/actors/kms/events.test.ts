@@ -110,6 +110,20 @@ describe('server-sent events of the KMS', () => {
     expect(new Set(ids)).to.have.length(3);
   });
 
+  it('are in the audit log as pushes to the client, each time that one is sent', async () => {
+    const keyId = await obtain();
+    const { seen } = listen(await tokenOf(ALICE), { client: CLIENT });
+    await until('the key', () => seen.length === 1);
+    await running.kms.verbs.cekRevoke!({ keyId });
+    await until('its end', () => seen.length === 2);
+    const audit = (await running.kms.readings.audit!({})) as JsonObject[];
+    const pushes = audit.filter(({ event, to }) => event === 'pushed' && to === 'client');
+    expect(pushes.map(({ what, ...pushed }) => [what, pushed.keyId, pushed.userUri, pushed.clientId])).to.deep.equal([
+      ['cek', keyId, ALICE, CLIENT],
+      ['end', keyId, ALICE, CLIENT],
+    ]);
+  });
+
   it('without Last-Event-ID begin with all that is kept, keys that have ended left out', async () => {
     const first = await obtain();
     await running.kms.verbs.cekRevoke!({ keyId: first });

@@ -194,6 +194,16 @@ describe('HTTP-1 at the KMS', () => {
       const others = await post(setting.asServer, at(KMS_PATHS.keyProv));
       expect(others.status, "a user's key material").to.equal(403);
     });
+
+    it('sessions: the CEKs that the MCPTT server fetches are given to it on record', async () => {
+      const { message } = (await ask(KMS_PATHS.keyProv, { cekRequests: [{ sipSession: SESSION }] })).response;
+      if (message?.type !== 'key-prov') throw new Error('no KmsKeyProv');
+      const request = { userUri: SERVER_ID, cekRequests: [{ sipSession: SESSION }] };
+      const fetched = await post(setting.asServer, at(KMS_PATHS.cekSessions), { request });
+      expect(fetched.response.message).to.have.nested.property('ceks[0].keyId', message.ceks[0]!.keyId);
+      const last = ((await running.kms.readings.audit!({})) as JsonObject[]).at(-1);
+      expect(last).to.include({ event: 'cek-given-again', keyId: message.ceks[0]!.keyId, by: 'server' });
+    });
   });
 
   it('CEK-2: 1,000 requests at once give 1,000 CEKs under 1,000 Key IDs', async function () {
