@@ -7,6 +7,7 @@ import {
   type Target,
   type TransportError,
   type TransportLayer,
+  viaTarget,
 } from '../transport/index.ts';
 
 /** The way of a request: over a flow, or to a target. Tells of failure once a listener is set. */
@@ -45,19 +46,18 @@ export class ResponsePath implements Path {
   constructor(transport: TransportLayer, request: SipMessage, flow: Flow) {
     this.#transport = transport;
     this.reliable = isReliable(flow.protocol);
-    const via = request.via!;
-    const port = via.port ?? defaultPort(flow.protocol);
     if (this.reliable) {
+      const via = request.via!;
+      const port = via.port ?? defaultPort(flow.protocol);
       this.to = flow;
       this.#fallback = { protocol: flow.protocol, host: via.received ?? via.host, port };
       return;
     }
-    const host = via.params.get('maddr') ?? via.received ?? via.host;
-    const toPort = typeof via.rport === 'number' ? via.rport : port;
-    const back = toPort === flow.remotePort && host === flow.remoteAddress;
+    const { host, port = defaultPort(flow.protocol) } = viaTarget(request)!;
+    const back = port === flow.remotePort && host === flow.remoteAddress;
     const { protocol, localAddress, localPort } = flow;
     // RFC 3581 4: from where the request came to.
-    this.to = back ? flow : { protocol, host, port: toPort, localAddress, localPort };
+    this.to = back ? flow : { protocol, host, port, localAddress, localPort };
   }
 
   send(octets: Buffer): void {

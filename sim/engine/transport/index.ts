@@ -12,3 +12,4 @@ export {
 } from './flow.ts';
 export { TransportLayer, type TransportOptions } from './layer.ts';
 export { DEFAULT_TRANSPORT_LIMITS, type TransportLimits } from './limits.ts';
+export { viaTarget } from './source.ts';

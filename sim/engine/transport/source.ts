@@ -31,9 +31,12 @@ export function topVia(message: SipMessage): Via | undefined {
   return line === undefined ? undefined : parseVia(line.top);
 }
 
-/** Where a response goes when its request's connection is gone, or over UDP: its top Via says (RFC 3261 18.2.2). */
-export function viaTarget(response: SipMessage): { host: string; port: number | undefined } | undefined {
-  const via = topVia(response);
+/**
+ * Where a response goes when its request's connection is gone, or over UDP: the top Via says, of the response and of the
+ * request alike (RFC 3261 18.2.2, RFC 3581 4). A `maddr` has the port of sent-by.
+ */
+export function viaTarget(message: SipMessage): { host: string; port: number | undefined } | undefined {
+  const via = topVia(message);
   if (via === undefined) return undefined;
   const maddr = via.params.get('maddr');
   if (maddr !== undefined) return { host: maddr, port: via.port };

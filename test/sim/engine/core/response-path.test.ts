@@ -37,6 +37,7 @@ describe('sim/engine: the way of a response (RFC 3261 18.2.2, RFC 3581 4)', () =
     ],
     ['no rport, no port', 'SIP/2.0/UDP host;received=192.0.2.1;branch=z9hG4bK1', 'udp 192.0.2.1:5060'],
     ['rport, but sent-by has another port', 'SIP/2.0/UDP host:1;rport=40000;received=192.0.2.1', 'the flow'],
+    ['maddr, rport', 'SIP/2.0/UDP host:5090;maddr=198.51.100.1;rport=40000', 'udp 198.51.100.1:5090'],
     ['maddr', 'SIP/2.0/UDP host:5090;maddr=198.51.100.1;received=192.0.2.1', 'udp 198.51.100.1:5090'],
   ] as const) {
     it(`UDP, ${what}: ${where}`, () => {
