@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import { buildResponse, type ParseMode, parseMessage, type SipMessage, SipParseError } from '../message/index.ts';
 import { choosePoint, peerKey, resolveHost } from './addresses.ts';
@@ -31,6 +32,9 @@ export interface TransportOptions {
   /** Whether certificates of TLS and WSS servers connected to are checked; default true. */
   readonly verifyPeers?: boolean;
 }
+
+/** Ports besides its own at which a peer may say that it is to be found over a connection: enough, and bounded. */
+const MOST_ALIASES = 8;
 
 /** All listeners and connections of one engine. */
 export class TransportLayer {
@@ -222,10 +226,10 @@ export class TransportLayer {
   #remember(connection: Connection, port: number): void {
     const key = peerKey(connection.protocol, connection.remoteAddress, port);
     if (this.#byPeer.get(key)?.usable) return;
+    const keys = this.#peerKeys.get(connection) ?? new Set();
+    if (keys.size > MOST_ALIASES) return;
     this.#byPeer.set(key, connection);
-    const keys = this.#peerKeys.get(connection);
-    if (keys) keys.add(key);
-    else this.#peerKeys.set(connection, new Set([key]));
+    this.#peerKeys.set(connection, keys.add(key));
   }
 
   #forget(connection: Connection): void {
@@ -270,11 +274,21 @@ export class TransportLayer {
   #refuse(error: SipParseError, flow: Flow): void {
     if (error.refusal !== 'drop' && error.partial) {
       if (topVia(error.partial)) stampSource(error.partial, flow);
-      this.#serial += 1;
-      // RFC 3261 8.2.6.2: every answer but 100 has a To tag.
-      const toTag = `refused-${this.#serial}`;
+      const toTag = statelessTag(error.partial);
       this.sendResponse(buildResponse(error.partial, error.refusal, undefined, { toTag }), flow);
     }
     this.#options.onRefused?.(error, flow);
   }
 }
+
+/**
+ * The To tag of an answer that no transaction sends (RFC 3261 8.2.6.2: every one but 100 has one), the same each time that
+ * its request comes again (8.2.7).
+ */
+function statelessTag(request: SipMessage): string {
+  const hash = createHash('sha256');
+  for (const { name, raw } of request.lines) if (IDENTIFYING.has(name)) hash.update(raw, 'latin1');
+  return hash.digest('hex').slice(0, 16);
+}
+
+const IDENTIFYING = new Set(['via', 'from', 'call-id', 'cseq']);

@@ -43,6 +43,8 @@ export class WebSocketConnection extends Connection {
 
   #established(raw: Socket): void {
     const { localAddress = '', localPort = 0, remoteAddress = '', remotePort = 0 } = raw;
+    // Ahead of the WebSocket, which tells of whole messages only: what has begun must end in time.
+    raw.prependListener('data', () => this.heard(true));
     this.opened(
       { address: plainAddress(localAddress), port: localPort },
       { address: plainAddress(remoteAddress), port: remotePort },

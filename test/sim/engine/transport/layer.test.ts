@@ -90,6 +90,18 @@ describe('RFC 3261 18, RFC 7118: transports', () => {
     expect(bob.failures).to.deep.equal([]);
   });
 
+  it('RFC 5923: a peer is found at a few of the ports that it names, however many they are', async () => {
+    const to = await listen(bob, 'tcp');
+    const raw = new RawClient(to.port);
+    for (let i = 0; i < 20; i++) raw.socket.write(options(`127.0.0.1:${100 + i};alias`, 'TCP'));
+    await until('the requests', () => bob.messages.length === 20);
+    const over = (port: number): boolean =>
+      bob.layer.send(Buffer.from('x'), { protocol: 'tcp', host: '127.0.0.1', port })?.remotePort ===
+      raw.socket.localPort;
+    expect([100, 101, 118, 119].map(over)).to.deep.equal([true, true, false, false]);
+    raw.socket.destroy();
+  });
+
   it('RFC 5923: a peer that offers its connection (alias) is reached over it', async () => {
     const to = await listen(bob, 'tcp');
     const raw = new RawClient(to.port);

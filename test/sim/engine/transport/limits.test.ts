@@ -7,6 +7,24 @@ import { ManualClock } from '../../../../sim/engine/clock.ts';
 import type { Protocol, TransportLimits } from '../../../../sim/engine/transport/index.ts';
 import { makeCertificate, options, Party, RawClient, until } from './support.ts';
 
+const UPGRADE = [
+  'GET / HTTP/1.1',
+  'Host: x',
+  'Connection: Upgrade',
+  'Upgrade: websocket',
+  'Sec-WebSocket-Version: 13',
+  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+  'Sec-WebSocket-Protocol: sip',
+  '\r\n',
+].join('\r\n');
+
+/** A binary frame of a client, masked with zeros (RFC 6455 5.2). */
+function webSocketFrame(payload: Buffer): Buffer {
+  const head = Buffer.from([0x82, 0xfe, 0, 0, 0, 0, 0, 0]);
+  head.writeUInt16BE(payload.length, 2);
+  return Buffer.concat([head, payload]);
+}
+
 describe('Limits of the transports: each is answered or closed in a defined way', () => {
   let tls: { key: string; cert: string };
   let clock: ManualClock;
@@ -101,6 +119,23 @@ describe('Limits of the transports: each is answered or closed in a defined way'
     await until('the end of the one that dribbles', () => client.ended);
   });
 
+  it('messageMs: a WebSocket message that dribbles in is given up, a connection between two messages is not', async () => {
+    const port = await start('ws', { messageMs: 1000, idleMs: 10_000_000 });
+    const client = new RawClient(port);
+    client.socket.write(UPGRADE);
+    await until('the upgrade', () => client.text.startsWith('HTTP/1.1 101 '));
+    client.socket.write(webSocketFrame(options('a.invalid', 'WS')));
+    await until('the request', () => bob.messages.length === 1);
+    clock.advance(5000);
+    expect(bob.layer.connectionCount).to.equal(1);
+    client.socket.write(webSocketFrame(Buffer.alloc(60_000)).subarray(0, 100));
+    await until('the end', () => {
+      client.socket.write('x');
+      clock.advance(50);
+      return client.ended;
+    });
+  });
+
   it('backlogBytes: a peer that does not read is cut off', async () => {
     const port = await start('tcp', { backlogBytes: 100_000 });
     const client = new RawClient(port);
@@ -185,6 +220,18 @@ describe('Limits of the transports: each is answered or closed in a defined way'
     await until('the close', () => closed !== 0);
     expect(closed).to.be.oneOf([1006, 1009]);
     await until('the flow’s end', () => bob.layer.connectionCount === 0);
+  });
+
+  it('8.2.7: a faulty request that is repeated gets the same answer, To tag included; another gets another', async () => {
+    const port = await start('tcp', {});
+    const client = new RawClient(port);
+    const faulty = (callId: string): Buffer => Buffer.from(options('a', 'TCP', callId).toString().replace('70', '256'));
+    for (const callId of ['c1', 'c1', 'c2']) client.socket.write(faulty(callId));
+    await until('three answers', () => client.text.split('\r\n\r\n').length === 4);
+    const [first, second, third] = client.text.match(/;tag=[0-9a-f]{16}\r/g)!;
+    expect(second).to.equal(first);
+    expect(third).to.not.equal(first);
+    client.socket.destroy();
   });
 
   it('over UDP: faulty requests get their status, faulty responses and ACKs nothing', async () => {
