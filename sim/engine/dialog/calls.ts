@@ -209,7 +209,10 @@ export class Calls implements UasDialogs, UacDialogs, TimerOwner {
     const { status } = message;
     const { method } = outgoing.request;
     const opens = outgoing.request.to!.tag === undefined;
-    if (status >= 200 && status < 300) dialog.describe(outgoing.request);
+    if (status >= 200 && status < 300) {
+      dialog.describe(outgoing.request);
+      if (opens && first) dialog.holdForATurn(this.#core.afterTurn, outgoing.deliver);
+    }
     if (method === 'INVITE') return this.#inviteResponse(dialog, message, flow, opens, first);
     if (status < 200) return true;
     if (opens && method === 'SUBSCRIBE') {

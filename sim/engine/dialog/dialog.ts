@@ -126,17 +126,19 @@ export class Dialog {
   }
 
   /**
-   * Holds the dialog's frames back for a turn: an application that learns by a promise that its 2xx went out must be able to
-   * listen before the ACK, or a BYE at its heels, arrives.
+   * Holds the dialog's frames back for a turn: an application that learns by a promise of the 2xx that it sent or got must
+   * be able to listen before what comes at its heels (ACK, NOTIFY, BYE) arrives.
+   * @param behind delivers the frame that tells of the 2xx, if that is held back itself: the turn begins with it.
    */
-  holdForATurn(afterTurn: AfterTurn): void {
+  holdForATurn(afterTurn: AfterTurn, behind: Deliver = AT_ONCE): void {
     const held: (() => void)[] = [];
     const deliver: Deliver = (frame) => void held.push(frame);
     this.deliver = deliver;
-    afterTurn.run(() => {
+    const release = (): void => {
       for (const frame of held) frame();
       this.stopHolding(deliver);
-    });
+    };
+    behind(() => afterTurn.run(release));
   }
 
   /** The frames that `deliver` held back have left. */

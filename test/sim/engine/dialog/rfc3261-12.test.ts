@@ -89,6 +89,19 @@ describe('sim/engine: dialog state (RFC 3261 12)', () => {
     expect(heard).to.deep.equal(['ACK', 'BYE', 'at once']);
   });
 
+  it('the turn begins with the frame of the 2xx, when that is held back itself', async () => {
+    const d = dialog();
+    const heard: string[] = [];
+    let held: (() => void) | undefined;
+    d.holdForATurn(new AfterTurn(), (frame) => (held = frame));
+    d.deliver(() => heard.push('NOTIFY'));
+    await settle();
+    expect(heard).to.deep.equal([]);
+    held!();
+    expect(heard).to.deep.equal([]);
+    await until('the frame', () => heard.length === 1);
+  });
+
   it('the route set is fixed once the dialog is confirmed; the target is refreshed', () => {
     const d = dialog();
     d.learnFromResponse(
