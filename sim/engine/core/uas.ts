@@ -155,7 +155,7 @@ export class Uas implements IncomingHandler {
     this.#incoming.delete(incoming.id);
     this.#core.wheel.clear(incoming.patience);
     // One that the application began by a 1xx of its own: the call is another's now.
-    if (incoming.dialog?.state === 'early') this.#core.dialogs.remove(incoming.dialog);
+    this.#dropOpened(incoming);
   }
 
   /** Ends a pending INVITE by ourselves (BYE in an early dialog, PRACK missing). */
@@ -183,7 +183,7 @@ export class Uas implements IncomingHandler {
   abandoned(incoming: IncomingRequest): void {
     this.#finish(incoming);
     incoming.transaction.terminate();
-    if (incoming.dialog?.state === 'early') this.#core.dialogs.remove(incoming.dialog);
+    this.#dropOpened(incoming);
     this.#core.log('warn', `${incoming.request.method} ${incoming.request.callId}: the application never answered`);
   }
 
@@ -218,6 +218,11 @@ export class Uas implements IncomingHandler {
     incoming.patience = wheel.set(incoming, 'patience', APP_PATIENCE_MS);
     if (this.#incoming.get(id) === undefined) this.#incoming.set(id, incoming);
     return incoming;
+  }
+
+  /** The early dialog that a request has opened goes with it. */
+  #dropOpened({ request, dialog }: IncomingRequest): void {
+    if (request.to!.tag === undefined && dialog?.state === 'early') this.#core.dialogs.remove(dialog);
   }
 
   #finish(incoming: IncomingRequest): void {

@@ -28,7 +28,8 @@ export class ProxyCore {
       return;
     }
     const incoming = this.#uas.find(transactionId);
-    if (incoming === undefined) {
+    // A request in a dialog is the application's own to answer.
+    if (incoming === undefined || (incoming.dialog !== undefined && incoming.request.to!.tag !== undefined)) {
       app.send(nokLeader(messageId, `Unknown transaction id: ${transactionId}`));
       return;
     }

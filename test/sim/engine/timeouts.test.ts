@@ -276,6 +276,22 @@ describe('sim/engine: time-outs, on a clock that tests move', () => {
     });
   }
 
+  it('a request in a call that rings, left alone by the application, is forgotten, and the call rings on', async () => {
+    const call = parts();
+    peer.send(requestText(peer, { ...call, method: 'INVITE' }));
+    const invite = await app.request('INVITE');
+    app.answer(invite.message, invite.transaction, 180);
+    const to = (await peer.response(180)).get('to')!;
+    peer.send(requestText(peer, { ...call, method: 'INFO', cseq: 2, to }));
+    await app.request('INFO');
+    bench.clock.advance(70_000);
+    expect(bench.engine.figures).to.include({ dialogs: 1, unanswered: 1 });
+    app.answer(invite.message, invite.transaction, 200);
+    await peer.response(200, 'INVITE');
+    peer.send(requestText(peer, { ...call, method: 'ACK', to }));
+    expect((await app.request('ACK')).transaction).to.equal(invite.transaction);
+  });
+
   it('a call that rings for minutes is not forgotten', async () => {
     peer.send(requestText(peer, { ...parts(), method: 'INVITE' }));
     const { message, transaction } = await app.request('INVITE');

@@ -158,6 +158,26 @@ describe('control protocol, section 10: proxying', () => {
     await caller.response(483);
   });
 
+  it('a request in a dialog of the application’s is not one to be proxied: NOK, and the dialog stays', async () => {
+    const parts = { callId: fresh('c'), from: '<sip:a@example.com>;tag=a' };
+    caller.send(requestText(caller, { ...parts, method: 'INVITE' }));
+    const invite = await app.request('INVITE');
+    app.answer(invite.message, invite.transaction, 200);
+    const inDialog = { ...parts, to: (await caller.response(200)).get('to')! };
+    caller.send(requestText(caller, { ...inDialog, method: 'ACK' }));
+    await app.request('ACK');
+    caller.send(requestText(caller, { ...inDialog, method: 'INFO', cseq: 2 }));
+    const { message, transaction } = await app.request('INFO');
+    const { tokens } = await app.ask(`proxy|${transaction}||fullResponse||serial|||${to(callee)}`, text(to(callee)));
+    expect(tokens.slice(3)).to.deep.equal(['NOK', `Unknown transaction id: ${transaction}`]);
+    app.answer(message, transaction, 200);
+    await caller.response(200, 'INFO');
+    caller.send(requestText(caller, { ...inDialog, method: 'BYE', cseq: 3 }));
+    const bye = await app.request('BYE');
+    app.answer(bye.message, bye.transaction, 200);
+    await caller.response(200, 'BYE');
+  });
+
   it('an unknown transaction: NOK', async () => {
     const { tokens } = await app.ask(`proxy|no-such||fullResponse||serial|||${to(callee)}`, text(to(callee)));
     expect(tokens.slice(3)).to.deep.equal(['NOK', 'Unknown transaction id: no-such']);
