@@ -3,7 +3,13 @@
  * become structures. Declared by calling the decorators as functions, so that types can be stripped.
  */
 
-import { Attribute, ContentInfo, EncryptedContentInfo, RecipientInfos } from '@peculiar/asn1-cms';
+import {
+  Attribute,
+  ContentInfo,
+  type EncapsulatedContentInfo,
+  EncryptedContentInfo,
+  RecipientInfos,
+} from '@peculiar/asn1-cms';
 import {
   AsnArray,
   AsnConvert,
@@ -81,6 +87,17 @@ AsnProp({ type: AsnPropTypes.Integer })(EncryptedData.prototype, 'version');
 AsnProp({ type: EncryptedContentInfo })(EncryptedData.prototype, 'encryptedContentInfo');
 AsnProp({ type: Attributes, context: 1, implicit: true, optional: true })(EncryptedData.prototype, 'unprotectedAttrs');
 
+/** What a constructed OCTET STRING is but for its tag (X.690 clause 8.7.3). */
+class OctetStrings extends AsnArray<OctetString> {
+  constructor(items?: OctetString[]) {
+    super(items);
+    Object.setPrototypeOf(this, OctetStrings.prototype);
+  }
+}
+AsnType({ type: AsnTypeTypes.Sequence, itemType: OctetString })(OctetStrings);
+const CONSTRUCTED_OCTET_STRING = 0x24;
+const SEQUENCE = 0x30;
+
 /** Plenty for what a CMS message without certificates holds, and little for who wants to wear a parser out. */
 const PARSER_BOUNDS = { maxDepth: 24, maxNodes: 2048, maxContentLength: LARGEST_MESSAGE, parseEmbedded: false };
 
@@ -123,6 +140,17 @@ export function contentOf(info: EncryptedContentInfo): Uint8Array {
   const pieces = value === undefined ? constructedValue : [value];
   if (pieces === undefined) throw new SmimeError('SMIME_MALFORMED', 'the CMS message holds no content');
   return Buffer.concat(pieces.map(({ buffer }) => new Uint8Array(buffer)));
+}
+
+/** The octets of an encapsulated content, in one piece or in many likewise. */
+export function encapsulatedContentOf({ eContent }: EncapsulatedContentInfo): Uint8Array {
+  if (eContent?.single !== undefined) return new Uint8Array(eContent.single.buffer);
+  const pieces = new Uint8Array(eContent?.any ?? new ArrayBuffer(0)).slice();
+  if (pieces[0] !== CONSTRUCTED_OCTET_STRING) {
+    throw new SmimeError('SMIME_MALFORMED', 'the CMS message holds no content');
+  }
+  pieces[0] = SEQUENCE;
+  return Buffer.concat(parse(pieces, OctetStrings).map(({ buffer }) => new Uint8Array(buffer)));
 }
 
 /**

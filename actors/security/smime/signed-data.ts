@@ -32,7 +32,17 @@ import {
   parseMime,
   serialiseMime,
 } from '../../messages/mime.ts';
-import { asParsed, derOfAttributes, OID, octetString, parse, serialize, unwrap, wrap } from './asn1.ts';
+import {
+  asParsed,
+  derOfAttributes,
+  encapsulatedContentOf,
+  OID,
+  octetString,
+  parse,
+  serialize,
+  unwrap,
+  wrap,
+} from './asn1.ts';
 import { SmimeError } from './errors.ts';
 
 /**
@@ -129,9 +139,7 @@ export async function verify(signed: Uint8Array, verifier: Verifier): Promise<Ve
   ) {
     throw new SmimeError('SMIME_UNSUPPORTED', 'expected ECCSI with SHA-256 over id-data');
   }
-  const content = message.encapContentInfo.eContent?.single;
-  if (content === undefined) throw new SmimeError('SMIME_MALFORMED', 'the SignedData holds no content');
-  const entity = new Uint8Array(content.buffer);
+  const entity = encapsulatedContentOf(message.encapContentInfo);
 
   // RFC 5652 clause 5.3: with signed attributes, contentType and messageDigest must be among them, each once.
   const attributes = info.signedAttrs ?? [];

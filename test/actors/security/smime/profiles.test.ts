@@ -155,6 +155,29 @@ describe('protection profiles', () => {
       await refusal(receive(send(Buffer.concat([head, unsigned]))), 'SMIME_SIGNATURE_MISSING');
     });
 
+    it('content in pieces, as a streaming sender writes it (BER, X.690 clause 8.7.3): accepted, whole', async () => {
+      const signed = Buffer.from(await sign(entity, alice, now));
+      const head = signed.subarray(0, signed.indexOf('\r\n\r\n') + 4);
+      const signerInfos = signed.subarray(signed.indexOf(entity) + entity.length);
+      const digests = hex('310d300b0609608648016503040201');
+      const holding = (eContent: Uint8Array): Uint8Array => {
+        const content = tlv(0x30, hex('06092a864886f70d010701'), tlv(0xa0, eContent));
+        const message = tlv(0x30, hex('020103'), digests, content, signerInfos);
+        return Buffer.concat([head, tlv(0x30, hex('06092a864886f70d010702'), tlv(0xa0, message))]);
+      };
+      const [first, last] = [tlv(0x04, entity.subarray(0, 7)), tlv(0x04, entity.subarray(7))];
+      for (const eContent of [
+        tlv(0x04, entity),
+        tlv(0x24, first, last),
+        Buffer.concat([hex('2480'), first, hex('0400'), last, hex('0000')]),
+      ]) {
+        expect(text((await receive(send(holding(eContent)))).entity)).equal(text(entity));
+      }
+      await refusal(receive(send(holding(tlv(0x24, first)))), 'SMIME_SIGNATURE_FORGED');
+      await refusal(receive(send(holding(tlv(0x30, first, last)))), 'SMIME_MALFORMED');
+      await refusal(receive(send(holding(tlv(0x24, first, tlv(0x0c, entity.subarray(7)))))), 'SMIME_MALFORMED');
+    });
+
     it('signed by another user', async () => {
       await refusal(receive(send(await sign(entity, bob, now))), 'SMIME_OTHER_SIGNER');
     });
@@ -185,7 +208,7 @@ describe('protection profiles', () => {
           expect(error.code, `${region}, octet ${octet}`).equal('SMIME_SIGNATURE_FORGED');
         }
       }
-    });
+    }).timeout(60_000);
 
     it('signed as content of another type (RFC 5652 clause 5.3)', async () => {
       // The attributes are changed and signed again by their own signer: nothing but the content type is wrong then.
@@ -205,7 +228,7 @@ describe('protection profiles', () => {
         if (result instanceof Error) throw result;
         expect(text((result as { entity: Uint8Array }).entity), `octet ${octet}`).equal(text(entity));
       }
-    });
+    }).timeout(60_000);
   });
 
   describe('with OpenSSL as the other end', () => {
