@@ -72,7 +72,7 @@ export function parseMultipart(entity: MimeEntity, limits: MultipartLimits = MUL
   for (const delimiter of delimiters(bytes, boundary)) {
     if (partAt !== undefined) {
       if (parts.length >= limits.parts) throw new MimeError('MIME_TOO_MANY_PARTS', `more than ${limits.parts} parts`);
-      parts.push(parseMime(bytes.subarray(partAt, Math.max(partAt, delimiter.start)), limits));
+      parts.push(parseMime(partOf(bytes, partAt, delimiter.start), limits));
     }
     if (delimiter.closes) {
       if (partAt === undefined) throw new MimeError('MIME_MALFORMED', 'the multipart closes before its first part');
@@ -100,6 +100,16 @@ export function leavesOf(entity: MimeEntity, limits: MultipartLimits = MULTIPART
   };
   walk(entity, 0);
   return leaves;
+}
+
+/**
+ * The octets of a part. One that ends with its header has no empty line of its own (body-part := MIME-part-headers [CRLF
+ * *OCTET]): the line end of the delimiter is that.
+ */
+function partOf(bytes: Buffer, start: number, end: number): Buffer {
+  const part = bytes.subarray(start, Math.max(start, end));
+  const noHeader = part[0] === 13 && part[1] === 10;
+  return noHeader || part.includes('\r\n\r\n') ? part : bytes.subarray(start, end + 2);
 }
 
 interface Delimiter {

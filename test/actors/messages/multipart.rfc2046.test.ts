@@ -29,6 +29,23 @@ describe('multipart (RFC 2046 5.1)', () => {
     expect(texts(parseMultipart(entity))).to.deep.equal(['one\r\n\r\ntwo', '']);
   });
 
+  it('takes a part that ends with its header, or has not even one (5.1.1, body-part)', () => {
+    const parts = parseMultipart(mixed('--b\r\nContent-Type: a/b\r\n\r\n--b\r\n\r\n--b--'));
+    expect(parts.map(({ headers, content }) => [headers, content.length])).to.deep.equal([
+      [[['Content-Type', 'a/b']], 0],
+      [[], 0],
+    ]);
+    const lines = ['one\r\n', 'one\r\n\r\n', '\r\n', '\r\none', 'A: b\r\n'];
+    for (const header of ['', 'Content-Type: a/b\r\n']) {
+      for (const line of lines) {
+        const content = `--b\r\n${header}\r\n${line}\r\n--b--`;
+        expect(texts(parseMultipart(mixed(content))), 'a body that ends with a line end').to.deep.equal([line]);
+      }
+    }
+    expect(codeOf(() => parseMultipart(mixed('--b\r\nContent-Type: a/b\r\n--b--')))).to.equal('MIME_MALFORMED');
+    expect(codeOf(() => parseMultipart(mixed('--b\r\n--b--')))).to.equal('MIME_MALFORMED');
+  });
+
   it('sees a delimiter only at the start of a line and only as the whole line (5.1.1)', () => {
     const entity = mixed('--b\r\n\r\nx --b\r\n--bb\r\n-- b\r\n--b--');
     expect(texts(parseMultipart(entity))).to.deep.equal(['x --b\r\n--bb\r\n-- b']);
