@@ -7,6 +7,7 @@ import type { JsonObject } from '../sim/control/actor.ts';
 import type { Scenario, StepContext } from '../sim/scenario/scenario.ts';
 import { kmsKeys, mcpttId } from './checks/keys.ts';
 import { refusedByKms } from './checks/refusal.ts';
+import { eachRefused } from './checks/wrong-tokens.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
 import { HOUR } from './steps/policy.ts';
 
@@ -21,6 +22,7 @@ const cekCount = async (t: StepContext): Promise<number> => (await kmsKeys(t)).l
  *  ├── KmsRequest, token of the MCPTT server ─────────▶│ 401 (audience)
  *  ├── KmsRequest, changed claim, header, signature ──▶│ 401
  *  ├── KmsRequest, alg none, HS256, unknown kid ──────▶│ 401
+ *  ├── KmsRequest, wrong claim, typ, alg, but signed ─▶│ 401
  *  ├── KmsRequest, token without the scope ───────────▶│ 403
  *  :   an hour                                         :
  *  ├── KmsRequest, token expired ─────────────────────▶│ 401     no key was issued
@@ -75,6 +77,22 @@ export const auth1: Scenario = {
     },
     {
       number: '3b-bis',
+      title: 'A token that the IdM has signed, but not for this, now, or in this form, gets no key',
+      clause: 'pCR 7.x, RFC 8725 3, RFC 9068 4',
+      responsible: 'kms',
+      guard: 30_000,
+      run: async (t) => {
+        const before = await cekCount(t);
+        const ask = (): Promise<unknown> => t.actor('ue').do('requestKey', { user: 'alice' });
+        const refused = async (what: string, lacksScope: boolean): Promise<void> => {
+          await refusedByKms(t, what, ask(), ...(lacksScope ? [401, 403] : [401]));
+          expect(await cekCount(t), `CEKs issued to ${what}`).to.equal(before);
+        };
+        await eachRefused(t, 'alice', refused, ask);
+      },
+    },
+    {
+      number: '3b-ter',
       title: 'A token without the key management scope is refused with 403',
       clause: 'TS 33.180 B.4.2, RFC 6750 3.1',
       responsible: 'kms',
@@ -89,7 +107,7 @@ export const auth1: Scenario = {
       },
     },
     {
-      number: '3b-ter',
+      number: '3b-quater',
       title: 'A token that has expired is refused; a fresh one is not',
       clause: 'pCR 7.x',
       responsible: 'kms',

@@ -5,6 +5,7 @@ import { attempt } from './checks/attempt.ts';
 import { bindings, client, mcpttId } from './checks/keys.ts';
 import { refused, refusedBySip } from './checks/refusal.ts';
 import { startLine, uris } from './checks/sip.ts';
+import { eachRefused } from './checks/wrong-tokens.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
 import { HOUR } from './steps/policy.ts';
 
@@ -20,6 +21,7 @@ import { HOUR } from './steps/policy.ts';
  *  ├── PUBLISH {expired token} ────────────────────────────▶│ 403 "101"
  *  ├── PUBLISH, SIP-If-Match {own MCPTT ID, no token} ─────▶│ 200, another SIP-ETag
  *  ├── PUBLISH, SIP-If-Match {bob’s MCPTT ID}; bob’s tag ──▶│ 403 or 412
+ *  ├── PUBLISH {token of the IdM’s, wrong in one thing} ────▶│ 403 "101"
  * ```
  */
 export const step4Refusals: Scenario = {
@@ -147,6 +149,28 @@ export const step4Refusals: Scenario = {
               .to.include(impu)
               .and.not.include(other);
         }
+      },
+    },
+    {
+      number: '4-quinquies',
+      title: 'A token that the IdM has signed, but not for this, now, or in this form, is answered 403',
+      clause: 'TS 24.379 7.3.3, RFC 9068 4',
+      responsible: 'mcptt-as',
+      guard: 30_000,
+      run: async (t) => {
+        const ue = t.actor('ue');
+        await t.precondition('alice has a key, and is not bound', async () => {
+          await ue.do('logOff', { user: 'alice' });
+          await ue.do('logIn', { user: 'alice' });
+          await ue.do('requestKey', { user: 'alice' });
+        });
+        const bound = await bindings(t);
+        const publish = (): Promise<unknown> => ue.do('publish', { user: 'alice' });
+        const refused = async (what: string): Promise<void> => {
+          await refusedBySip(t, what, publish(), 403, /101 service auth/);
+          expect(await bindings(t), `bindings after ${what}`).to.deep.equal(bound);
+        };
+        await eachRefused(t, 'alice', refused, publish);
       },
     },
   ],

@@ -13,9 +13,11 @@ import {
   type JsonObject,
 } from '../../sim/control/actor.ts';
 import { recordHttp } from '../../sim/trace/http.ts';
+import { parseDeviations } from '../messages/deviation.ts';
 import { closeHttps, listenHttps } from '../messages/https-server.ts';
 import { accountIndex, modelIndex } from './adapter.ts';
 import { DEFAULT_REDIRECT_URI, DEFAULT_TOKEN_LIFETIME, type IdmConfig, IdmError } from './config.ts';
+import { DeviatingTokens } from './deviating-tokens.ts';
 import { fileSessionStore } from './file-session-store.ts';
 import { loginRouter } from './login.ts';
 import { createProvider } from './provider.ts';
@@ -37,12 +39,14 @@ export class Idm implements Actor {
   readonly #config: IdmConfig;
   readonly #context: ActorContext;
   readonly #users: UserDirectory;
+  readonly #deviating = new DeviatingTokens();
   #store: SessionStore;
   #running: Running | undefined;
 
   readonly verbs: Actor['verbs'] = {
     rotateKeys: async (args) => this.#rotateKeys(args.withdraw === true),
     revokeUser: async (args) => this.#revokeUser(text(args, 'user'), args.bar !== false),
+    deviate: async (args) => this.#deviate(args),
     restoreUser: async (args) => this.#restoreUser(args.user === undefined ? undefined : text(args, 'user')),
   };
 
@@ -115,6 +119,7 @@ export class Idm implements Actor {
       cookieSecret: cookie,
       clock: this.#context.clock,
     });
+    provider.use(this.#deviating.answer(signing[0]!));
     provider.on('server_error', (_ctx, { name, message }) => {
       this.#context.log.error({ name, reason: message }, 'the provider failed');
     });
@@ -152,6 +157,19 @@ export class Idm implements Actor {
       return {};
     }
     if (!this.#users.bar(user, false)) throw new IdmError('IDM_UNKNOWN_USER', `there is no user ${user}`);
+    return {};
+  }
+
+  /** The user's access tokens are wrong in this way from now on; without a user all are right again. */
+  async #deviate(args: JsonObject): Promise<Json> {
+    if (args.user === undefined) {
+      this.#deviating.end();
+      return {};
+    }
+    const user = text(args, 'user');
+    if (!this.#config.users.some(({ userName }) => userName === user))
+      throw new IdmError('IDM_UNKNOWN_USER', `there is no user ${user}`);
+    this.#deviating.deviate(user, parseDeviations(args.deviate));
     return {};
   }
 

@@ -1,4 +1,4 @@
-/** The IdM's signing keys (ES256) and cookie secret: made on first start, kept in the state folder where there is one. */
+/** The IdM's signing keys and cookie secret: made on first start, kept in the state folder where there is one. */
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -13,11 +13,22 @@ export interface IdmSecrets {
 
 const FILE = 'idm-keys.json';
 
-/** A P-256 key of its own name. */
-export function newSigningKey(): JWK {
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const jwk = privateKey.export({ format: 'jwk' });
-  return { ...jwk, kid: randomBytes(8).toString('hex'), use: 'sig', alg: 'ES256' } as JWK;
+/** Keys of the algorithms that the IdM can sign with (RFC 7518 3.1); all but ES256 are for deviating tokens. */
+const KEY_PAIRS = {
+  ES256: () => generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+  ES384: () => generateKeyPairSync('ec', { namedCurve: 'P-384' }),
+  RS256: () => generateKeyPairSync('rsa', { modulusLength: 2048 }),
+} as const;
+export type SigningAlgorithm = keyof typeof KEY_PAIRS;
+
+export const SIGNING_ALGORITHMS = Object.keys(KEY_PAIRS) as readonly SigningAlgorithm[];
+
+export const isSigningAlgorithm = (name: string): name is SigningAlgorithm => Object.hasOwn(KEY_PAIRS, name);
+
+/** A private key of its own name. */
+export function newSigningKey(alg: SigningAlgorithm = 'ES256'): JWK {
+  const jwk = KEY_PAIRS[alg]().privateKey.export({ format: 'jwk' });
+  return { ...jwk, kid: randomBytes(8).toString('hex'), use: 'sig', alg } as JWK;
 }
 
 /**

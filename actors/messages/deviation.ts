@@ -86,6 +86,32 @@ export function deviateFields<T extends object>(deviations: readonly Deviation[]
   return changed as T;
 }
 
+/** Header and claims of a JWT (RFC 7519), whoever signs them. */
+export interface JwtParts {
+  readonly header: Readonly<Record<string, unknown>>;
+  readonly claims: Readonly<Record<string, unknown>>;
+}
+
+const HEADER = 'header.';
+
+/** A JWT's parts with the deviations at `jwt` applied: `header.<name>` or a claim; `signature` is left to who signs. */
+export function deviateJwt(deviations: readonly Deviation[], { header, claims }: JwtParts): JwtParts {
+  const onJwt = at(deviations, 'jwt').filter(({ path }) => path !== 'signature');
+  const inHeader = onJwt.filter(({ path }) => path.startsWith(HEADER));
+  const inClaims = onJwt.filter((deviation) => !inHeader.includes(deviation));
+  const named = inHeader.map((deviation) => ({ ...deviation, path: deviation.path.slice(HEADER.length) }));
+  return {
+    header: deviateFields(named, 'jwt', header),
+    claims: numericDates(deviateFields(inClaims, 'jwt', claims)),
+  };
+}
+
+/** Times of RFC 7519 are numbers; a deviation's values are text. */
+function numericDates(claims: JwtParts['claims']): JwtParts['claims'] {
+  const times = ['exp', 'iat', 'nbf'].filter((name) => typeof claims[name] === 'string');
+  return { ...claims, ...Object.fromEntries(times.map((name) => [name, Number(claims[name])])) };
+}
+
 /** Header fields with the deviations at `sip` applied, `request-uri` and `body` left to the caller. */
 export function deviateHeaders(deviations: readonly Deviation[], headers: readonly MimeHeader[]): MimeHeader[] {
   let changed = [...headers];

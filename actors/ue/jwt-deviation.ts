@@ -1,6 +1,6 @@
 /** Access tokens made wrong on purpose: another token, a flipped bit, a changed claim under the old signature, an HMAC for a signature. */
 import { createHmac } from 'node:crypto';
-import { type Deviation, deviateFields, deviateOctets, deviationValue } from '../messages/deviation.ts';
+import { type Deviation, deviateJwt, deviateOctets, deviationValue } from '../messages/deviation.ts';
 
 /** Tokens that a deviation may put in another one's place. */
 export interface OtherTokens {
@@ -31,24 +31,17 @@ export function deviateToken(deviations: readonly Deviation[], token: string, ot
         : replaced.startsWith('user:')
           ? others.ofUser(replaced.slice(5))
           : replaced;
-  const changed = deviateJwt(deviations, other ?? '');
+  const changed = forged(deviations, other ?? '');
   const onOctets = deviations.filter(({ at, op }) => at === 'token' && op !== 'replace');
   return Buffer.from(deviateOctets(onOctets, 'token', Buffer.from(changed, 'latin1'))).toString('latin1');
 }
 
-function deviateJwt(deviations: readonly Deviation[], token: string): string {
-  const onJwt = deviations.filter(({ at }) => at === 'jwt');
+function forged(deviations: readonly Deviation[], token: string): string {
   const [header, payload, signature] = token.split('.');
-  if (onJwt.length === 0 || header === undefined || payload === undefined) return token;
-  const inHeader = onJwt
-    .filter(({ path }) => path.startsWith('header.'))
-    .map((d) => ({ ...d, path: d.path.slice('header.'.length) }));
-  const inPayload = onJwt.filter(({ path }) => !path.startsWith('header.') && path !== 'signature');
-  const secret = deviationValue(onJwt, 'jwt', 'signature');
-  const signed = [
-    inHeader.length === 0 ? header : encode(deviateFields(inHeader, 'jwt', decode(header))),
-    inPayload.length === 0 ? payload : encode(numbers(deviateFields(inPayload, 'jwt', decode(payload)))),
-  ].join('.');
+  if (!deviations.some(({ at }) => at === 'jwt') || header === undefined || payload === undefined) return token;
+  const changed = deviateJwt(deviations, { header: decode(header), claims: decode(payload) });
+  const secret = deviationValue(deviations, 'jwt', 'signature');
+  const signed = `${encode(changed.header)}.${encode(changed.claims)}`;
   if (secret === undefined) return `${signed}.${signature ?? ''}`;
   if (secret === '') return `${signed}.`;
   const hmac = createHmac('sha256', Buffer.from(secret, 'base64')).update(signed).digest('base64url');
@@ -59,9 +52,3 @@ const decode = (part: string): Record<string, unknown> =>
   JSON.parse(Buffer.from(part, 'base64url').toString('utf8')) as Record<string, unknown>;
 
 const encode = (part: object): string => Buffer.from(JSON.stringify(part)).toString('base64url');
-
-/** Times of RFC 7519 are numbers; a deviation's values are text. */
-function numbers(claims: Record<string, unknown>): Record<string, unknown> {
-  const times = ['exp', 'iat', 'nbf'].filter((name) => typeof claims[name] === 'string');
-  return { ...claims, ...Object.fromEntries(times.map((name) => [name, Number(claims[name])])) };
-}

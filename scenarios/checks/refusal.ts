@@ -42,16 +42,17 @@ export async function refusedBySip(
   return refusal;
 }
 
-/** Expects the KMS to refuse with that HTTP status, and shows it. */
+/** Expects the KMS to refuse with that HTTP status, or with one of these, and shows it. */
 export async function refusedByKms(
   t: StepContext,
   what: string,
   doing: Promise<unknown>,
-  httpStatus: number,
+  ...httpStatuses: readonly number[]
 ): Promise<Refused> {
   const refusal = await refused(what, doing);
-  expect(refusal.detail.httpStatus, `HTTP status of the answer to ${what} (${refusal.message})`).to.equal(httpStatus);
-  t.show(what, `${httpStatus}, KmsError ${JSON.stringify(refusal.detail.errorCode)}`);
+  const { httpStatus } = refusal.detail;
+  expect(httpStatus, `HTTP status of the answer to ${what} (${refusal.message})`).to.be.oneOf(httpStatuses);
+  t.show(what, `${JSON.stringify(httpStatus)}, KmsError ${JSON.stringify(refusal.detail.errorCode)}`);
   return refusal;
 }
 

@@ -204,6 +204,7 @@ async function reset(controls: ReadonlyMap<string, ActorControl>): Promise<void>
   await everyOne('kms', (kms) => kms.do('resetPolicy'));
   await everyOne('mcptt-as', (server) => server.do('resetPolicy'));
   await everyOne('idm', (idm) => idm.do('restoreUser'));
+  await everyOne('idm', (idm) => idm.do('deviate'));
 }
 
 async function deregistered(core: ActorControl, impu: string): Promise<void> {

@@ -4,13 +4,14 @@ import { chmod, mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { decodeJwt, decodeProtectedHeader } from 'jose';
+import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, type JSONWebKeySet, jwtVerify } from 'jose';
 import { Agent, type Response, fetch as undiciFetch } from 'undici';
 import { DEFAULT_REDIRECT_URI, IdmError } from '../../../actors/idm/config.ts';
 import { remoteTokenKeys } from '../../../actors/security/token-keys.ts';
 import { createTokenVerifier, TokenError, type TokenVerifier } from '../../../actors/security/tokens.ts';
 import { type IdmClient, IdmClientError } from '../../../actors/ue/idm-client.ts';
 import { logInByForm } from '../../../actors/ue/user-agent.ts';
+import type { JsonObject } from '../../../sim/control/actor.ts';
 import { ManualClock } from '../../../sim/engine/clock.ts';
 import { ALICE, BOB, type IdmUnderTest, startIdm } from './idm-under-test.ts';
 
@@ -68,6 +69,8 @@ describe('IdM: OpenID Connect on CSC-1 (TS 33.180 annex B)', () => {
     });
     return createTokenVerifier({ issuer: world.issuer, audience, scopes: [scope], keys, now });
   };
+  const publishedKeys = async (): Promise<ReturnType<typeof createLocalJWKSet>> =>
+    createLocalJWKSet((await (await get('/jwks')).json()) as JSONWebKeySet);
 
   beforeEach(async () => {
     world = await startIdm();
@@ -417,6 +420,67 @@ describe('IdM: OpenID Connect on CSC-1 (TS 33.180 annex B)', () => {
       expect(await world.idm.verbs.revokeUser!({ user: 'mallory' }).catch((error: unknown) => error))
         .instanceOf(IdmError)
         .property('code', 'IDM_UNKNOWN_USER');
+    });
+  });
+
+  describe('tokens that are wrong on purpose', () => {
+    const deviate = (...deviations: { op: string; path: string; value?: string }[]): unknown =>
+      world.idm.verbs.deviate!({ user: 'alice', deviate: deviations.map((each) => ({ at: 'jwt', ...each })) });
+
+    it('are wrong in what was named, bear the signature of the IdM, and are right again afterwards', async () => {
+      const kms = verifier(KMS, '3gpp:mc:ptt_key_management_service');
+      const alice = await client.logIn(ALICE.userName, ALICE.password);
+      const bob = await client.logIn(BOB.userName, BOB.password);
+      const right = decodeJwt(alice.kmsToken);
+      await deviate({ op: 'set', path: 'nbf', value: '4102444800' }, { op: 'remove', path: 'jti' });
+      await alice.refresh();
+      const { nbf, jti, ...others } = decodeJwt(alice.kmsToken);
+      expect({ nbf, jti }).deep.equal({ nbf: 4102444800, jti: undefined });
+      const { jti: _, ...same } = right;
+      expect(others).include.keys(...Object.keys(same));
+      await jwtVerify(alice.kmsToken, await publishedKeys(), {
+        currentDate: new Date(4102444800_000),
+        clockTolerance: 1e10,
+      });
+      await bob.refresh();
+      await kms.verify(bob.kmsToken);
+      await world.idm.verbs.deviate!({});
+      await alice.refresh();
+      await kms.verify(alice.kmsToken);
+    });
+
+    it('with the algorithm of another key that is published as long', async () => {
+      const kms = verifier(KMS, '3gpp:mc:ptt_key_management_service');
+      const alice = await client.logIn(ALICE.userName, ALICE.password);
+      for (const alg of ['RS256', 'ES384']) {
+        await deviate({ op: 'set', path: 'header.alg', value: alg });
+        await alice.refresh();
+        const { protectedHeader } = await jwtVerify(alice.kmsToken, await publishedKeys());
+        expect(protectedHeader).include({ alg, typ: 'at+jwt' });
+        expect(await kms.verify(alice.kmsToken).catch((error: unknown) => error))
+          .instanceOf(TokenError)
+          .property('code', 'TOKEN_ALGORITHM');
+      }
+      const { keys } = (await (await get('/jwks')).json()) as { keys: Record<string, unknown>[] };
+      expect(keys).length(3);
+      for (const key of keys) expect(key).not.include.any.keys('d', 'p', 'q', 'dp', 'dq', 'qi');
+      await world.idm.verbs.deviate!({});
+      expect(((await (await get('/jwks')).json()) as { keys: unknown[] }).keys).length(1);
+    });
+
+    it('an unknown user, another place, the signature and another algorithm are refused', async () => {
+      const deviations = [
+        [{ user: 'mallory' }, 'IDM_UNKNOWN_USER'],
+        [{ user: 'alice', deviate: [{ at: 'sip', op: 'remove', path: 'To' }] }, 'IDM_BAD_ARGUMENT'],
+        [{ user: 'alice', deviate: [{ at: 'jwt', op: 'remove', path: 'signature' }] }, 'IDM_BAD_ARGUMENT'],
+        [{ user: 'alice', deviate: [{ at: 'jwt', op: 'set', path: 'header.alg', value: 'none' }] }, 'IDM_BAD_ARGUMENT'],
+      ] as const;
+      for (const [args, code] of deviations) {
+        const deviating = world.idm.verbs.deviate!(args as unknown as JsonObject);
+        expect(await deviating.catch((error: unknown) => error))
+          .instanceOf(IdmError)
+          .property('code', code);
+      }
     });
   });
 
