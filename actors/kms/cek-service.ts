@@ -48,8 +48,6 @@ const LIVING: readonly IssuedCekState[] = ['pending-ack', 'active', 'superseded'
 const SERVING: readonly IssuedCekState[] = ['pending-ack', 'active'];
 /** A Key ID is taken with probability (issued ever) / 2^28: this many in a row means that the source is broken. */
 const KEY_ID_ATTEMPTS = 64;
-/** Events about a CEK are kept this long after its end, for clients that were away. */
-const EVENTS_KEPT = 3_600_000;
 
 export class CekService {
   readonly #parts: CekServiceParts;
@@ -144,17 +142,24 @@ export class CekService {
     return rotated;
   }
 
-  /** Ends those that match and live. The one who says so needs no telling. @returns the Key IDs that ended by it */
+  /**
+   * Ends those that match and live, and those that take their place meanwhile.
+   * @returns the Key IDs that ended by it
+   */
   async end(filter: CekFilter, reason: CekEndReason, by: Asker | { kind: 'operator' | 'kms' }): Promise<string[]> {
     const ended: string[] = [];
-    for (const found of await this.#parts.store.ceks({ ...filter, states: LIVING })) {
-      const done = await this.#locks.run(slotName(found), async () => {
-        const record = await this.#parts.store.cek(found.keyId);
-        return record !== undefined && (await this.#end(record, reason, { pushed: by.kind !== 'server', by: by.kind }));
-      });
-      if (done) ended.push(found.keyId);
+    for (;;) {
+      const before = ended.length;
+      for (const found of await this.#parts.store.ceks({ ...filter, states: LIVING })) {
+        const done = await this.#locks.run(slotName(found), async () => {
+          const record = await this.#parts.store.cek(found.keyId);
+          return record !== undefined && (await this.#end(record, reason, by.kind));
+        });
+        if (done) ended.push(found.keyId);
+      }
+      // Whoever was making a successor had the lock, so that one is there by now and is found the next time.
+      if (ended.length === before) return ended;
     }
-    return ended;
   }
 
   /** What the MCPTT server needs to go on with these SIP sessions, or with all when none is named. */
@@ -282,20 +287,22 @@ export class CekService {
     this.#due.by(record.notBefore + policy().cek.rotateAfter);
   }
 
-  async #end(record: CekRecord, reason: CekEndReason, how: { pushed: boolean; by?: string }): Promise<boolean> {
+  /**
+   * Both ends are told, the one from which it comes too: a push or an event of the CEK may have been under way to it when it
+   * forgot what it had.
+   */
+  async #end(record: CekRecord, reason: CekEndReason, by?: string): Promise<boolean> {
     if (record.state === 'ended') return false;
     const { keyId, userUri, clientId } = record;
     const change = { ...transition(record, 'ended'), endReason: reason, notAfter: this.#parts.clock.now() };
-    // At the end of an overlap both ends have dropped the key by themselves.
-    const silent = record.state === 'superseded' && reason === 'superseded';
-    const effects: Effects = silent
-      ? {}
-      : {
-          pushes: how.pushed ? [{ keyId, what: 'end' }] : [],
-          events: [{ keyId, userUri, clientId, what: 'end' }],
-        };
+    // At the end of an overlap both ends have dropped the key by themselves; but a client that was away has not heard of it.
+    const serverKnows = record.state === 'superseded' && reason === 'superseded';
+    const effects: Effects = {
+      pushes: serverKnows ? [] : [{ keyId, what: 'end' }],
+      events: [{ keyId, userUri, clientId, what: 'end' }],
+    };
     if (!(await this.#change([change], effects, userUri))) return false;
-    this.#audit('cek-ended', record, { reason, ...(how.by === undefined ? {} : { by: how.by }) });
+    this.#audit('cek-ended', record, { reason, ...(by === undefined ? {} : { by }) });
     this.#settle(keyId);
     return true;
   }
@@ -366,13 +373,14 @@ export class CekService {
       await this.#locks.run(slotName(found), async () => {
         const record = await store.cek(found.keyId);
         if (record === undefined || record.notAfter > now) return;
-        await this.#end(record, record.state === 'superseded' ? 'superseded' : 'expired', { pushed: true });
+        await this.#end(record, record.state === 'superseded' ? 'superseded' : 'expired');
       });
     }
     for (const old of await store.ceks({ states: ['active'], begunBy: now - policy().cek.rotateAfter })) {
       await this.rotate({ keyId: old.keyId }, 'age');
     }
-    await store.prune({ time: now - EVENTS_KEPT });
+    // Whoever was away for longer has dropped what ended before that, by its NotAfter.
+    await store.prune({ time: now - policy().cek.lifetime });
     const due = await store.nextDue();
     if (due.notAfter !== undefined) this.#due.by(due.notAfter);
     if (due.activeSince !== undefined && policy().protectionRequired)

@@ -127,7 +127,13 @@ export class Resources {
   async #obtain(principal: Principal, clientId: string, sipSession: string): Promise<Cek | undefined> {
     const limit = this.#parts.policy().cek.endsWithToken ? principal.until : undefined;
     const record = await this.#parts.ceks.obtain({ userUri: principal.uri, clientId, sipSession }, limit);
-    return record === undefined ? undefined : this.#given(record, principal);
+    if (record === undefined) return undefined;
+    // A user who was revoked meanwhile: the revocation may have come before there was anything to end.
+    if (this.deniedByPolicy(principal) !== undefined) {
+      await this.#parts.ceks.end({ keyId: record.keyId }, 'revoked', { kind: 'kms' });
+    }
+    this.#checkMayIssue(principal);
+    return this.#given(record, principal);
   }
 
   /**

@@ -8,8 +8,10 @@ import type { IdentityKeys } from '../../../actors/kms/identity-keys.ts';
 import { openLibsqlStore } from '../../../actors/kms/libsql-store.ts';
 import { changePolicy, DEFAULT_POLICY, type KmsPolicy, type PolicyChange } from '../../../actors/kms/policy.ts';
 import { KmsRefusal } from '../../../actors/kms/refusal.ts';
+import { Resources } from '../../../actors/kms/resources.ts';
 import type { CekRecord } from '../../../actors/kms/store.ts';
 import { Vault } from '../../../actors/kms/vault.ts';
+import type { KmsRequest } from '../../../actors/messages/kms/request.ts';
 import { cekFingerprint } from '../../../actors/security/fingerprint.ts';
 import { ManualClock } from '../../../sim/engine/clock.ts';
 import { ALICE, BOB, CLIENT, SESSION, silentLog } from './harness.ts';
@@ -55,6 +57,7 @@ function setUp(options: { policy?: PolicyChange; random?: (octets: number) => Ui
     pass,
     get,
     stateOf,
+    policy: () => policy,
     setPolicy: (change: PolicyChange) => {
       policy = changePolicy(policy, change);
       service.policyChanged();
@@ -295,29 +298,85 @@ describe('LIFE-1 and LIFE-2 at the KMS', () => {
     await close();
   });
 
-  it('the server that ends a CEK needs no push about it', async () => {
+  it('the server that ends what a SIP session has is told of each Key ID: a push of one may have been under way to it', async () => {
     const { get, service, acknowledge, store, close } = setUp();
-    await get();
+    const { keyId } = await get();
     await acknowledge();
+    await service.rotate({ keyId }, 'operator');
+    const [underWay] = await store.queuedPushes(1);
     await service.end({ sipSession: SESSION }, 'deregistered', { kind: 'server' });
-    expect(await acknowledge()).to.deep.equal([]);
+    await service.delivered(underWay!);
+    expect(await acknowledge()).to.deep.equal([`end ${keyId}`, `end ${underWay!.keyId}`]);
     expect((await store.eventsAfter({ userUri: ALICE }, 0, 10)).at(-1)).to.include({ what: 'end' });
     await close();
   });
 
-  it('events of ended CEKs are kept for an hour, for clients that were away', async () => {
-    const { get, service, acknowledge, pass, store, close } = setUp({ policy: { cek: { rotateAfter: HOUR } } });
+  it("what ends a user's CEKs ends the one as well that is made at that moment", async () => {
+    const { get, service, acknowledge, store, close } = setUp();
+    await get();
+    await acknowledge();
+    const [, ended] = await Promise.all([
+      service.rotate({ userUri: ALICE }, 'operator'),
+      service.end({ userUri: ALICE }, 'revoked', { kind: 'operator' }),
+    ]);
+    const made = await store.ceks({});
+    expect(made.map(({ state }) => state)).to.deep.equal(['ended', 'ended']);
+    expect(ended).to.deep.equal(made.map(({ keyId }) => keyId));
+    await close();
+  });
+
+  it('a user who is revoked while a first CEK is made is refused, and has none', async () => {
+    const { service, store, audit, clock, policy, setPolicy, close } = setUp();
+    const keys = { periodAt: () => 1, keySet: () => Promise.resolve({}) } as unknown as IdentityKeys;
+    const compose = () => Promise.reject(new Error('a CEK is about to be given'));
+    const resources = new Resources({ ceks: service, keys, audit, clock, policy, compose });
+    const asked = codeOf(
+      resources.keyProv({ kind: 'user', uri: ALICE, oauthClientId: 'mcptt-client', until: HOUR }, {
+        clientId: CLIENT,
+        cekRequests: [{ sipSession: SESSION }],
+      } as unknown as KmsRequest),
+    );
+    setPolicy({ deniedMcpttIds: [ALICE] });
+    expect(await service.end({ userUri: ALICE }, 'revoked', { kind: 'operator' }), 'not made yet').to.deep.equal([]);
+    expect(await asked).to.equal('KMS_DENIED_BY_POLICY');
+    expect((await store.ceks({})).map(({ state }) => state)).to.deep.equal(['ended']);
+    await close();
+  });
+
+  it('events of an ended CEK are kept for as long as a client that was away may hold it', async () => {
+    const { get, service, acknowledge, pass, store, close } = setUp({
+      policy: { cek: { lifetime: 4 * HOUR, rotateAfter: HOUR } },
+    });
     await get();
     await get({ ...SLOT, userUri: BOB });
     await acknowledge();
     await service.end({ userUri: ALICE }, 'logged-off', USER);
-    await pass(HOUR - 1);
+    const rotatedFor = async (hours: number): Promise<void> => {
+      for (let hour = 0; hour < hours; hour += 1) {
+        await pass(HOUR);
+        await acknowledge();
+      }
+    };
+    await rotatedFor(4);
     expect(await store.eventsAfter({ userUri: ALICE }, 0, 10)).to.have.length(2);
-    await pass(1);
-    await acknowledge();
-    await pass(HOUR);
+    await rotatedFor(1);
     expect(await store.eventsAfter({ userUri: ALICE }, 0, 10)).to.have.length(0);
-    expect(await store.eventsAfter({ userUri: BOB }, 0, 10)).to.have.length(2);
+    expect(await store.eventsAfter({ userUri: BOB }, 0, 20)).to.have.length.above(2);
+    await close();
+  });
+
+  it('a client that was away over a change and the end of the overlap is told that the old CEK ended', async () => {
+    const { get, service, acknowledge, pass, store, close } = setUp({ policy: { cek: { overlap: 30_000 } } });
+    const { keyId: old } = await get();
+    await acknowledge();
+    await service.rotate({ keyId: old }, 'operator');
+    await acknowledge();
+    await pass(30_000);
+    const [, second] = await store.ceks({});
+    await service.end({ userUri: ALICE }, 'revoked', { kind: 'operator' });
+    const told = (await store.eventsAfter({ userUri: ALICE }, 0, 10)).filter(({ what }) => what === 'end');
+    expect(told.map(({ keyId }) => keyId)).to.deep.equal([old, second!.keyId]);
+    expect(await acknowledge(), 'the server has dropped the old one by itself').to.deep.equal([`end ${second!.keyId}`]);
     await close();
   });
 });
