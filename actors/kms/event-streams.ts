@@ -59,7 +59,7 @@ export class EventStreams {
   /**
    * Turns a request into a stream, which ends with the connection or when the token does.
    * @param whose `mayHaveKeys` is what policy says at the moment; without it the client learns of ends alone
-   * @param after the last event that the client has, 0 for none
+   * @param after the last event that the client has, 0 for none; one that there has not been counts as none
    * @param until when the client's authorization ends, milliseconds since 1970: it then comes again with another token
    */
   async serve(
@@ -69,6 +69,7 @@ export class EventStreams {
     after: number,
     until: number,
   ): Promise<void> {
+    const sent = after > (await this.#parts.store.newestEvent()) ? 0 : after;
     const span = spanOf(request.headers.traceparent as string | undefined);
     const { rawHeaders, method, url } = request;
     const lines = rawHeaders.map((text, i) => (i % 2 === 0 ? `${text}: ` : `${text}\r\n`)).join('');
@@ -82,7 +83,7 @@ export class EventStreams {
       session,
       response,
       span,
-      sent: after,
+      sent,
       pumping: undefined,
       again: false,
     };

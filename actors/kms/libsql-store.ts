@@ -187,6 +187,11 @@ class LibsqlStore implements KmsStore {
     }));
   }
 
+  async newestEvent(): Promise<number> {
+    const row = this.#sql(`SELECT seq FROM sqlite_sequence WHERE name = 'events'`).get() as { seq: number } | undefined;
+    return row?.seq ?? 0;
+  }
+
   async keySet(userUri: string, keyPeriodNo: number): Promise<Uint8Array | undefined> {
     const row = this.#sql('SELECT sealed FROM key_sets WHERE user_uri = ? AND period = ?').get(userUri, keyPeriodNo) as
       | { sealed: ArrayBuffer }

@@ -91,6 +91,8 @@ export interface KmsStore {
   queuedPushes(limit: number): Promise<QueuedPush[]>;
   /** Events of a user (and client) after one, in order. */
   eventsAfter(whose: { userUri: string; clientId?: string }, id: number, limit: number): Promise<StoredEvent[]>;
+  /** The id of the newest event that there ever was, 0 before the first. */
+  newestEvent(): Promise<number>;
   /** A key set's octets as they were put; undefined when there is none. */
   keySet(userUri: string, keyPeriodNo: number): Promise<Uint8Array | undefined>;
   /** Keeps a key set unless there is one; @returns the one that is kept. */

@@ -172,6 +172,14 @@ describe('server-sent events of the KMS', () => {
     for (const response of [without, badId, server]) await response.arrayBuffer();
   });
 
+  it('begin with all that is kept after an id that was never given, as when the KMS has lost its state since', async () => {
+    const first = await obtain();
+    const { seen } = listen(await tokenOf(ALICE), { after: '4711' });
+    const second = await rotated();
+    await until('both events', () => seen.length === 2);
+    expect(keyIds(seen)).to.deep.equal([first, second]);
+  });
+
   it('end with the token', async () => {
     const response = await setting.asUe.fetch(`${running.url}${KMS_PATHS.cekEvents}`, {
       headers: { authorization: `Bearer ${await tokenOf(ALICE, 2)}` },
