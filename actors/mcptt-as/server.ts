@@ -300,8 +300,8 @@ export class McpttServer {
       }
       const owner = this.#owners.get(keyId);
       this.#owners.delete(keyId);
-      if (owner === undefined || reason === undefined || !ENDS_SERVICE.has(reason)) return;
-      if (reason === 'expired' && store.list().some((other) => isSameSlot(other, owner))) return;
+      // Where another key serves, the service goes on: what was only superseded, or revoked in its overlap, ends nothing.
+      if (owner === undefined || reason === undefined || store.serves(owner)) return;
       this.#life.keyEnded(owner, reason).catch((error: Error) => {
         this.#ctx.log.error({ error: error.message }, 'the binding of an ended CEK could not be ended');
       });
@@ -313,14 +313,8 @@ export class McpttServer {
 /** The longest that requests wait for a recovery; timer F of their senders is 32 s (RFC 3261 17.1.2.2). */
 const RECOVERY_BOUND_MS = 5_000;
 
-/** Reasons for which a key ends and the service with it; a superseded key has a successor, one that ran out may have. */
-const ENDS_SERVICE: ReadonlySet<string> = new Set(['revoked', 'logged-off', 'deregistered', 'expired']);
-
 interface Slot {
   readonly userUri: string;
   readonly sipSession: string;
   readonly clientId: string;
 }
-
-const isSameSlot = (a: Slot, b: Slot): boolean =>
-  a.userUri === b.userUri && a.sipSession === b.sipSession && a.clientId === b.clientId;

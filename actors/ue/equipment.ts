@@ -28,9 +28,6 @@ export interface UePorts {
 
 const DEFAULT_EXPIRES = 600_000;
 
-/** Reasons for which a key ends and the service with it, where the user has no other: a superseded one has a successor. */
-const ENDS_SERVICE: ReadonlySet<string> = new Set(['revoked', 'logged-off', 'deregistered', 'expired']);
-
 export class UserEquipment {
   readonly #config: UeConfig;
   readonly #ctx: ActorContext;
@@ -233,12 +230,15 @@ export class UserEquipment {
     const { login } = client;
     const sipSession = this.sipSession;
     if (client.state === 'bound' && this.#registration.registered) await this.#publishLogOff(client, deviations);
-    this.#ceks.end({ userUri: login.mcpttId, sipSession, clientId: client.clientId }, 'logged-off');
+    const whose = { userUri: login.mcpttId, sipSession, clientId: client.clientId };
+    this.#ceks.end(whose, 'logged-off');
     await this.#tell(client, sipSession, 'logged-off');
     try {
       await login.revoke();
     } finally {
       await client.forget();
+      // A new key may have come by the event stream until it was closed.
+      this.#ceks.end(whose, 'logged-off');
     }
   }
 
@@ -351,17 +351,13 @@ export class UserEquipment {
 
   #newKeyStore(): CekKeyStore {
     const store = new CekKeyStore(this.#ctx.clock);
-    store.onChange(({ state, reason }) => {
+    store.onChange(({ state }) => {
+      if (state !== 'retired') return;
       // Who has lost the key for good has no service any more, whether or not the server could say so.
-      if (state !== 'retired' || reason === undefined || !ENDS_SERVICE.has(reason)) return;
       for (const client of this.clients) {
-        const { loggedIn } = client;
-        if (
-          loggedIn !== undefined &&
-          !client.unprotected &&
-          !store.list().some((cek) => cek.userUri === loggedIn.mcpttId)
-        )
-          client.unbind();
+        const { loggedIn, clientId, unprotected } = client;
+        if (loggedIn === undefined || unprotected) continue;
+        if (!store.serves({ userUri: loggedIn.mcpttId, clientId, sipSession: this.sipSession })) client.unbind();
       }
     });
     return store;

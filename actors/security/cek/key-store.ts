@@ -185,6 +185,11 @@ export class CekKeyStore {
     return next !== undefined && next !== keyId;
   }
 
+  /** Whether a key seals for this user and SIP session, or will once the MCPTT server has acknowledged it. */
+  serves(whose: CekSlot): boolean {
+    return this.#of(whose).some(({ state }) => state !== 'overlap');
+  }
+
   /** Keys held, none of their octets. */
   list(): HeldCekView[] {
     return [...this.#held.values()]

@@ -156,6 +156,28 @@ describe('life of bindings and CEKs (LIFE-1, LIFE-4)', () => {
     expect(ue.clientOf('alice').view(ue.sipSession)).to.include({ bound: false, loggedIn: true });
   });
 
+  it('service goes with the key that seals, not with one that only opens any more, at the server and at the UE', async () => {
+    const [ue] = world.ues;
+    const both = (keyId: string, reason: string): void => {
+      world.server.ceks.end({ keyId }, reason);
+      world.keysOf(ue, 'alice').end({ keyId }, reason);
+    };
+    const bound = async () => [(await state()).bindings, ue.clientOf('alice').view(ue.sipSession).bound];
+    await world.bind(ue, 'alice');
+    const first = ue.clientOf('alice').sealingKey(ue.sipSession).keyId;
+    const second = world.rekey(ue, 'alice');
+    both(first, 'revoked');
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(await bound(), 'the old key was revoked').to.deep.equal([1, true]);
+    await ue.publish('alice', []);
+    world.rekey(ue, 'alice');
+    const third = ue.clientOf('alice').sealingKey(ue.sipSession).keyId;
+    both(third, 'revoked');
+    await until('the binding has ended with the new key', async () => (await state()).bindings === 0);
+    expect(await bound()).to.deep.equal([0, false]);
+    expect(world.server.ceks.list().map(({ keyId }) => keyId)).to.deep.equal([second]);
+  });
+
   it('a server that restarts keeps sessions and bindings and has no key until it asks for them', async () => {
     const [ue] = world.ues;
     await world.bind(ue, 'alice');
@@ -222,6 +244,16 @@ describe('life of bindings and CEKs (LIFE-1, LIFE-4)', () => {
     await until('the binding has ended', async () => (await state()).bindings === 0);
     await ue.logOff('alice', []);
     expect(ue.clientOf('alice').view(ue.sipSession)).to.include({ loggedIn: false, bound: false });
+  });
+
+  it('a user who logs off while the KMS changes the key is left with none', async () => {
+    const [ue] = world.ues;
+    await world.bind(ue, 'alice');
+    const kms = ue.clientOf('alice').kms!;
+    // The event of the change comes after the client has forgotten what it had.
+    Object.assign(kms, { ended: () => kms.requestKey(ue.sipSession, []) });
+    await ue.logOff('alice', []);
+    expect(ue.ceks).to.deep.equal([]);
   });
 
   it('a client whose binding the server has forgotten publishes anew (RFC 3903 4.1)', async () => {
