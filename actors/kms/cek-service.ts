@@ -287,16 +287,14 @@ export class CekService {
     this.#due.by(record.notBefore + policy().cek.rotateAfter);
   }
 
-  /**
-   * Both ends are told, the one from which it comes too: a push or an event of the CEK may have been under way to it when it
-   * forgot what it had.
-   */
   async #end(record: CekRecord, reason: CekEndReason, by?: string): Promise<boolean> {
     if (record.state === 'ended') return false;
     const { keyId, userUri, clientId } = record;
     const change = { ...transition(record, 'ended'), endReason: reason, notAfter: this.#parts.clock.now() };
-    // At the end of an overlap both ends have dropped the key by themselves; but a client that was away has not heard of it.
-    const serverKnows = record.state === 'superseded' && reason === 'superseded';
+    // At the end of an overlap both ends have dropped the key by themselves; but a client that was away has not heard of it. A
+    // server that says what has ended may yet be pushed a key that it has not acknowledged.
+    const overlapOver = record.state === 'superseded' && reason === 'superseded';
+    const serverKnows = overlapOver || (by === 'server' && record.state !== 'pending-ack');
     const effects: Effects = {
       pushes: serverKnows ? [] : [{ keyId, what: 'end' }],
       events: [{ keyId, userUri, clientId, what: 'end' }],

@@ -113,7 +113,10 @@ export class ServerKmsClient {
     const reason = endReason(ended.reason);
     const all = { sipSession, ...(userUri === undefined ? {} : { userUri }), reason };
     const cekEnds = only === true ? keyIds.map((keyId) => ({ keyId, reason })) : [all];
-    await this.#exchange.ask({ path: KMS_PATHS.cekEnd, cekEnds });
+    const answer = await this.#exchange.ask({ path: KMS_PATHS.cekEnd, cekEnds });
+    const acknowledged = answer.type === 'cek-ack' ? answer.keyIds : [];
+    // A CEK that arrived after the server had forgotten the others, and that the KMS has ended with them.
+    for (const keyId of acknowledged) if (!keyIds.includes(keyId)) this.#options.ceks().end({ keyId }, reason);
   }
 
   /** Zeroes the key material. */

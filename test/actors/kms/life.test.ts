@@ -355,6 +355,14 @@ describe('pCR 7.x.3: the life of a CEK between KMS, MCPTT client and MCPTT serve
     });
   }
 
+  it('LIFE-1: a CEK that reaches the server after it has forgotten the SIP session ends with the others', async () => {
+    const client = await clientOf(ALICE);
+    const { keyId } = await client.requestKey(SESSION);
+    await server.kms!.ended({ sipSession: SESSION, reason: 'deregistered', keyIds: [] });
+    expect(codeOf(() => server.ceks.opening(keyId!))).to.equal('CEK_RETIRED');
+    expect(await stateOf(keyId)).to.equal('ended');
+  });
+
   it('LIFE-1: a CEK ends with the access token where policy says so', async () => {
     await verb('setPolicy', { cek: { endsWithToken: true } });
     const token = await setting.idm.sign(setting.idm.claims(Date.now(), { exp: Math.floor(Date.now() / 1000) + 2 }));
