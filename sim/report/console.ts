@@ -42,14 +42,12 @@ export function consoleReporter(options: ConsoleOptions): Reporter {
     const verdict = `${MARK[step.verdict]} ${step.verdict}`;
     const right = `${step.clause}  ${verdict}${step.verdict === 'none' ? '' : `  ${ms(step.durationMs)}`}`;
     const lead = `── ${step.number}  `;
-    const left = `${hanging(lead, step.title, columns)} `;
-    const lastLine = left.slice(left.lastIndexOf('\n') + 1);
-    const fill = columns - right.length - 1;
-    const rule =
-      lastLine.length + 2 > fill
-        ? `\n${' '.repeat(lead.length)}${'─'.repeat(Math.max(2, fill - lead.length))}`
-        : '─'.repeat(fill - lastLine.length);
-    return paint(step.verdict, colors.bold(`${left}${rule} ${right}`));
+    const left = hanging(lead, step.title, columns);
+    const room = columns - right.length - 1;
+    const used = left.length - (left.lastIndexOf('\n') + 1) + 1;
+    const fits = used < room;
+    const rule = '─'.repeat(Math.max(1, room - (fits ? used : lead.length)));
+    return paint(step.verdict, colors.bold(`${left}${fits ? ' ' : `\n${' '.repeat(lead.length)}`}${rule} ${right}`));
   };
 
   const failureLines = (step: StepResult): void => {
