@@ -60,7 +60,7 @@ export function cekCommand(): Command {
         const done = Object.values(answer).flat();
         if (done.length > 0) return;
         const which = options.keyId === undefined ? `no CEK of ${options.user}` : `no CEK with Key ID ${options.keyId}`;
-        process.stderr.write(`mcptt-testbed: the KMS keeps ${which}: see cek list\n`);
+        process.stderr.write(`mcptt-testbed: the KMS keeps ${which} that is in use: see cek list\n`);
         process.exitCode = 3;
       });
   }

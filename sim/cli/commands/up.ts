@@ -30,16 +30,16 @@ export function upCommand(): Command {
 }
 
 async function allHere(topology: Topology, options: UpOptions): Promise<void> {
-  const { hostActor } = await import('../hosted-actor.ts');
-  const { jsonLog } = await import('../log.ts');
   const { untilToldToStop } = await import('../until-told.ts');
-  const { folder, fixtures } = options;
-  const hosted: HostedActor[] = [];
-  const more = fixtures === undefined ? {} : { fixtures };
   const over = new AbortController();
   const stop = new AbortController();
   const told = untilToldToStop(over.signal).then(() => stop.abort());
+  const { hostActor } = await import('../hosted-actor.ts');
+  const { jsonLog } = await import('../log.ts');
+  const { folder, fixtures } = options;
   const { signal } = stop;
+  const more = fixtures === undefined ? {} : { fixtures };
+  const hosted: HostedActor[] = [];
   try {
     for (const name of Object.keys(topology.actors)) {
       if (signal.aborted) return;

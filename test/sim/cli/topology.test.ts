@@ -349,7 +349,7 @@ describe('actors on their own', function () {
     try {
       await Promise.all(hosted.map((one) => one.ready));
       for (const [verb, which, says] of [
-        ['revoke', ['--key-id', 'f0000000'], /the KMS keeps no CEK with Key ID f0000000/],
+        ['revoke', ['--key-id', 'f0000000'], /the KMS keeps no CEK with Key ID f0000000 that is in use/],
         ['rotate', ['--key-id', 'f0000000'], /no CEK with Key ID f0000000|unknown/],
         ['rotate', ['--user', 'sip:nobody@mcptt.example'], /the KMS keeps no CEK of sip:nobody@mcptt.example/],
       ] as const) {
