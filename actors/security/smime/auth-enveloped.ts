@@ -176,7 +176,8 @@ function tryToOpen(message: AuthEnvelopedData, recipient: KEKRecipientInfo, cek:
   const pieces: Buffer[] = [];
   try {
     const unwrapper = createDecipheriv('id-aes256-wrap', cek, WRAP_IV);
-    contentKey = Buffer.concat([unwrapper.update(wrapped), unwrapper.final()]);
+    contentKey = unwrapper.update(wrapped); // all of it: key wrap is done in one piece
+    unwrapper.final();
     const gcm = createDecipheriv('aes-256-gcm', contentKey, nonce, { authTagLength: TAG_OCTETS });
     gcm.setAuthTag(tag);
     // RFC 5083 clause 2.2: the DER of the attributes, under the tag of SET OF, is the additional authenticated data.

@@ -133,7 +133,8 @@ function deriveKeys({ ssv, csbId, rand, timestamp }: KemacContext): KemacKeys {
 }
 
 function aesCm(keys: KemacKeys, octets: Uint8Array): Uint8Array {
-  return new Uint8Array(createCipheriv('aes-128-ctr', keys.encryption, keys.iv).update(octets));
+  const { buffer, byteOffset, length } = createCipheriv('aes-128-ctr', keys.encryption, keys.iv).update(octets);
+  return new Uint8Array(buffer, byteOffset, length); // the cipher's own memory: to zero it zeroes all there is
 }
 
 function mac(keys: KemacKeys, covered: Uint8Array): Uint8Array {

@@ -1,5 +1,5 @@
 /** Secrets are zeroed when dropped: what RFC 6507, 6508 and 6509 derive on the way holds nothing once a function has returned. */
-import { createECDH } from 'node:crypto';
+import { createCipheriv, createECDH } from 'node:crypto';
 import { expect } from 'chai';
 import { createBigintArithmetic } from '../../../../actors/security/ibc/bigint/index.ts';
 import { generateEccsiMaster } from '../../../../actors/security/ibc/eccsi.ts';
@@ -7,7 +7,10 @@ import { EccsiVerifier, nativeEccsiSign, nativeExtractEccsiKey } from '../../../
 import { LocalSakkeEngine } from '../../../../actors/security/ibc/engine.ts';
 import { extractKeySet, generateKms } from '../../../../actors/security/ibc/key-set.ts';
 import { openKey, sealKey } from '../../../../actors/security/ibc/key-transport.ts';
+import { openKemac, sealKemac } from '../../../../actors/security/ibc/mikey/kemac.ts';
+import { PAYLOAD } from '../../../../actors/security/ibc/mikey/payloads.ts';
 import { MemoryReplayCache } from '../../../../actors/security/ibc/mikey/replay.ts';
+import { concat } from '../../../../actors/security/ibc/octets.ts';
 import { decapsulate, encapsulate, extractRsk, generateSakkeMaster } from '../../../../actors/security/ibc/sakke.ts';
 import { createSigner } from '../../../../actors/security/ibc/signer.ts';
 import { keyPeriodNoAt } from '../../../../actors/security/ibc/uid.ts';
@@ -50,6 +53,8 @@ function watched<T extends object>(
   });
   return { watching, named: (what) => seen.filter((one) => one.what === what).map(({ octets }) => octets) };
 }
+
+type Update = (this: unknown, octets: Uint8Array) => Uint8Array;
 
 const expectZeroed = (octets: readonly Uint8Array[], count: number): void => {
   expect(octets, 'how often it was seen').to.have.length(count);
@@ -112,6 +117,33 @@ describe('Secrets that are zeroed when dropped', () => {
     expectZeroed(named('decapsulate result.ssv'), 2);
     sender.dispose();
     await engine.close();
+  });
+
+  it('KEMAC: what the cipher gives of the key is zeroed, but for the key itself (RFC 3830 section 6.2)', () => {
+    const context = { ssv, csbId: id.slice(28), rand: ssv, timestamp: id.slice(24) };
+    const sealed = sealKemac(context, { senderUri: KMS, key: id, keyId: id.slice(28) }, PAYLOAD.sign);
+    const kemac = {
+      kind: 'kemac',
+      encryption: 1,
+      encrypted: sealed.octets.slice(3, -33),
+      macAlgorithm: 2,
+      mac: sealed.octets.slice(-32),
+      octets: concat(Uint8Array.of(PAYLOAD.sign), sealed.octets),
+      offset: 0,
+    } as const;
+    const given: Uint8Array[] = [];
+    const prototype = Object.getPrototypeOf(createCipheriv('aes-128-ctr', ssv, ssv)) as Record<'update', Update>;
+    const original = prototype.update;
+    prototype.update = function (this: unknown, octets: Uint8Array): Uint8Array {
+      given.push(original.call(this, octets));
+      return given.at(-1)!;
+    };
+    try {
+      expect(openKemac(context, kemac).key).to.deep.equal(id);
+      expectZeroed(given, 1);
+    } finally {
+      prototype.update = original;
+    }
   });
 
   it('ECCSI: v and j (RFC 6507 sections 5.1.1 and 5.2.1)', () => {

@@ -1,4 +1,4 @@
-import { createCipheriv, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { LARGEST_MESSAGE } from '../../../../actors/security/smime/asn1.ts';
@@ -16,6 +16,8 @@ const holding =
   (...keys: { keyId: Uint8Array; cek: Uint8Array }[]) =>
   (keyId: Uint8Array): Uint8Array | undefined =>
     keys.find((held) => Buffer.compare(held.keyId, keyId) === 0)?.cek;
+
+type Update = (this: unknown, octets: Uint8Array) => Uint8Array;
 
 const text = (octets: Uint8Array): string => Buffer.from(octets).toString();
 /** Where `part` first occurs. */
@@ -44,6 +46,25 @@ describe('CMS AuthEnvelopedData (RFC 5083, RFC 5084) under a CEK', () => {
 
   it('never shows plaintext', () => {
     expect(find(seal(entity, key), Buffer.from('alice'))).equal(-1);
+  });
+
+  it('zeroes the content key once the message is open, and what was deciphered of one that does not open', async () => {
+    const given: Uint8Array[] = [];
+    const der = seal(entity, key);
+    const prototype = Object.getPrototypeOf(createDecipheriv('aes-256-ecb', key.cek, null)) as Record<'update', Update>;
+    const original = prototype.update;
+    prototype.update = function (this: unknown, octets: Uint8Array): Uint8Array {
+      given.push(original.call(this, octets));
+      return given.at(-1)!;
+    };
+    try {
+      expect(text((await open(der, holding(key))).entity)).equal(text(entity));
+      await refusal(open(flip(der, der.length - 1), holding(key)), 'SMIME_UNDECIPHERABLE');
+    } finally {
+      prototype.update = original;
+    }
+    expect(given.map(({ length }) => length)).deep.equal([32, entity.length, 32, entity.length]);
+    expect(given.every((octets) => octets.every((octet) => octet === 0))).equal(true);
   });
 
   it('carries empty and large entities', async () => {
