@@ -143,19 +143,17 @@ function defaultResource(
   return !named && oneOf.includes(SERVER_RESOURCE) ? SERVER_RESOURCE : oneOf;
 }
 
-/** The grant of this login: what was asked for, as far as the user may have it. */
+/** The grant of this login: what it has been asked for up to now, as far as the user may have it. */
 async function grantFor(ctx: KoaContextWithOIDC, users: UserDirectory): Promise<Grant | undefined> {
   const { session, client, provider, params } = ctx.oidc;
   if (session?.accountId === undefined || client === undefined) return undefined;
-  const held = session.grantIdFor(client.clientId);
-  const existing = held === undefined ? undefined : await provider.Grant.find(held);
-  if (existing !== undefined) return existing;
-
   const user = users.find(session.accountId);
   if (user === undefined) return undefined;
+  const held = session.grantIdFor(client.clientId);
+  const existing = held === undefined ? undefined : await provider.Grant.find(held);
+  const grant = existing ?? new provider.Grant({ clientId: client.clientId, accountId: session.accountId });
   const asked = typeof params?.scope === 'string' ? params.scope.split(' ') : [];
   const allowed = users.allowedScopes(user, asked);
-  const grant = new provider.Grant({ clientId: client.clientId, accountId: session.accountId });
   grant.addOIDCScope(allowed.join(' '));
   for (const resource of [params?.resource ?? []].flat() as string[]) {
     const scopes = allowed.filter((scope) => RESOURCES[resource]?.includes(scope));

@@ -190,6 +190,29 @@ describe('IdM: OpenID Connect on CSC-1 (TS 33.180 annex B)', () => {
       expect(response.headers.get('location')).match(/\/login\//);
     });
 
+    it('asks for more in a browser that is still logged in, and gets it without another form', async () => {
+      const cookies = new Map<string, string>();
+      const browser = async (url: string, init: object = {}): Promise<string> => {
+        const cookie = [...cookies].map((pair) => pair.join('=')).join('; ');
+        const options = { dispatcher: agent, redirect: 'manual', headers: { cookie }, ...init } as const;
+        const response = await undiciFetch(new URL(url, world.issuer), options);
+        for (const line of response.headers.getSetCookie()) {
+          const [, name, value] = /^([^=]*)=([^;]*)/.exec(line)!;
+          cookies.set(name!, value!);
+        }
+        return response.headers.get('location')!;
+      };
+      const ask = (parameters: Record<string, string>): Promise<string> =>
+        browser(`/auth?${new URLSearchParams(parameters).toString()}`);
+      const body = new URLSearchParams({ username: ALICE.userName, password: ALICE.password });
+      await browser(await browser(await ask(good()), { method: 'POST', body }));
+      const reply = new URL(
+        await ask({ ...good(), scope: 'openid 3gpp:mc:ptt_key_management_service', resource: KMS }),
+      );
+      const { body: tokens } = await exchange(reply.searchParams.get('code'), { resource: KMS });
+      expect(decodeJwt(tokens.access_token!)).include({ aud: KMS, scope: 'openid 3gpp:mc:ptt_key_management_service' });
+    });
+
     for (const [length, status] of [
       [42, 400],
       [43, 200],
