@@ -5,9 +5,13 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Clock } from '../../sim/engine/clock.ts';
+import { IdmError } from './config.ts';
 import { type HeldEntry, memorySessionStore, type SessionStore } from './session-store.ts';
 
-/** @param file its folder is made when it is missing; what it holds is read before the first answer */
+/**
+ * @param file its folder is made when it is missing; what it holds is read before the first answer
+ * @throws IdmError `IDM_BAD_STATE` when that cannot be understood
+ */
 export async function fileSessionStore(file: string, clock: Clock): Promise<SessionStore> {
   let content: () => readonly HeldEntry[] = () => [];
   let queued: Promise<void> | undefined;
@@ -34,10 +38,18 @@ export async function fileSessionStore(file: string, clock: Clock): Promise<Sess
 }
 
 async function read(file: string): Promise<HeldEntry[]> {
+  let entries: unknown;
   try {
-    return JSON.parse(await readFile(file, 'utf8')) as HeldEntry[];
+    entries = JSON.parse(await readFile(file, 'utf8'));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
+    if (!(error instanceof SyntaxError)) throw error;
   }
+  if (Array.isArray(entries) && entries.every(isEntry)) return entries;
+  throw new IdmError('IDM_BAD_STATE', `${file} cannot be read: remove it and log in again`);
 }
+
+const isEntry = (value: unknown): value is HeldEntry => {
+  const { key, value: held, indexes, expires } = (value ?? {}) as Partial<HeldEntry>;
+  return typeof key === 'string' && typeof held === 'object' && Array.isArray(indexes) && typeof expires === 'number';
+};

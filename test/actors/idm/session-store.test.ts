@@ -1,7 +1,8 @@
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { IdmError } from '../../../actors/idm/config.ts';
 import { fileSessionStore } from '../../../actors/idm/file-session-store.ts';
 import { memorySessionStore } from '../../../actors/idm/session-store.ts';
 import { ManualClock } from '../../../sim/engine/clock.ts';
@@ -79,6 +80,16 @@ describe("IdM's session store", () => {
       await second.removeAll('user:alice');
       expect(await (await fileSessionStore(file, clock)).get('c')).equal(undefined);
       expect(statSync(file).mode & 0o077, 'refresh tokens are for the owner alone').equal(0);
+    });
+
+    it('that holds something else is named, and none of it is taken', async () => {
+      const file = join(folder, 'sessions.json');
+      for (const text of ['', '{', '{}', 'null', '[null]', '[{"key":"a","value":{},"indexes":"x","expires":1}]']) {
+        writeFileSync(file, text);
+        const error: unknown = await fileSessionStore(file, new ManualClock()).catch((caught: unknown) => caught);
+        expect(error, text).instanceOf(IdmError).property('code', 'IDM_BAD_STATE');
+        expect((error as Error).message).contain(file);
+      }
     });
   });
 });
