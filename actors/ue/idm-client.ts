@@ -142,10 +142,10 @@ export function createIdmClient(options: IdmClientOptions): IdmClient {
     if (deviations.reuseCode === true) await step('reuse of the code', reuse(exchange, config, first));
     let tokens = await step('KMS token', completed(config, first));
     const idToken = first.claims() as JsonObject | undefined;
-    const claims = claimsOf(tokens);
     const mcpttId = idToken?.mcptt_id;
-    if (idToken === undefined || typeof mcpttId !== 'string' || mcpttId !== claims.mcptt.mcptt_id) {
-      throw new IdmClientError('IDM_CLIENT_BAD_TOKEN', 'ID token and access token are of different users');
+    const ofOneUser = Object.values(claimsOf(tokens)).every(({ mcptt_id }) => mcptt_id === mcpttId);
+    if (idToken === undefined || typeof mcpttId !== 'string' || !ofOneUser) {
+      throw new IdmClientError('IDM_CLIENT_BAD_TOKEN', 'ID token and access tokens are of different users');
     }
 
     return {

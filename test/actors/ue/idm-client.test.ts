@@ -236,6 +236,17 @@ describe("UE's IdM client (OpenID Connect, TS 24.482)", () => {
     expect((await refusal()).code).equal('IDM_CLIENT_BAD_TOKEN');
   });
 
+  it('a KMS token of another user than the ID token', async () => {
+    const first = answers['POST /token']!;
+    const ofBob = await jwt({ aud: 'urn:3gpp:mcptt:kms', mcptt_id: 'sip:bob@mcptt.example' });
+    answers['POST /token'] = (req, res) => {
+      const { body } = idm.requests.at(-1)!;
+      const refreshing = body.includes('grant_type=refresh_token');
+      (refreshing ? json(200, { access_token: ofBob, token_type: 'Bearer' }) : first)(req, res);
+    };
+    expect((await refusal()).code).equal('IDM_CLIENT_BAD_TOKEN');
+  });
+
   it('no refresh token, so no way to a KMS token', async () => {
     const id = (): Promise<string> => jwt({ aud: 'mcptt-client', nonce: seen.get('nonce') });
     answers['POST /token'] = (req, res) =>
