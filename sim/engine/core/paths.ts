@@ -1,13 +1,12 @@
 import type { SipMessage } from '../message/index.ts';
 import type { Path } from '../transaction/context.ts';
 import {
-  defaultPort,
   type Flow,
   isReliable,
+  responseRoute,
   type Target,
   type TransportError,
   type TransportLayer,
-  viaTarget,
 } from '../transport/index.ts';
 
 /** The way of a request: over a flow, or to a target. Tells of failure once a listener is set. */
@@ -33,44 +32,24 @@ export class RequestPath implements Path {
   readonly #failed = (error: TransportError): void => this.onFailure?.(error);
 }
 
-/**
- * The way of responses: where top Via and the request's flow say (RFC 3261 18.2.2, RFC 3581 4). Worked out once, since a
- * response may go out many times.
- */
+/** The way of responses, worked out once, since a response may go out many times. */
 export class ResponsePath implements Path {
   readonly reliable: boolean;
-  readonly #transport: TransportLayer;
   readonly to: Flow | Target;
-  readonly #fallback: Target | undefined;
+  readonly #transport: TransportLayer;
+  readonly #otherwise: Target | undefined;
 
   constructor(transport: TransportLayer, request: SipMessage, flow: Flow) {
+    const { first, otherwise } = responseRoute(request, flow);
     this.#transport = transport;
     this.reliable = isReliable(flow.protocol);
-    if (this.reliable) {
-      const via = request.via!;
-      const port = via.port ?? defaultPort(flow.protocol);
-      this.to = flow;
-      this.#fallback = { protocol: flow.protocol, host: via.received ?? via.host, port };
-      return;
-    }
-    const { host, port = defaultPort(flow.protocol) } = viaTarget(request)!;
-    const back = port === flow.remotePort && host === flow.remoteAddress;
-    const { protocol, localAddress, localPort } = flow;
-    // RFC 3581 4: from where the request came to.
-    this.to = back ? flow : { protocol, host, port, localAddress, localPort };
+    this.to = first;
+    this.#otherwise = otherwise;
   }
 
   send(octets: Buffer): void {
-    const fallback = this.#fallback;
-    this.#transport.send(
-      octets,
-      this.to,
-      fallback === undefined
-        ? undefined
-        : () => {
-            // The connection is gone: 18.2.2 allows a new one. WebSocket clients listen nowhere.
-            if (fallback.protocol === 'tcp' || fallback.protocol === 'tls') this.#transport.send(octets, fallback);
-          },
-    );
+    const otherwise = this.#otherwise;
+    const again = otherwise && ((): void => void this.#transport.send(octets, otherwise));
+    this.#transport.send(octets, this.to, again);
   }
 }

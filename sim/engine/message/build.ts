@@ -35,8 +35,8 @@ const COPIED = new Set(['via', 'from', 'to', 'call-id', 'cseq']);
 
 /**
  * A response to a request: Via, From, To, Call-ID and CSeq as they came, Record-Route too if `recordRoute` is set (for
- * responses that make a dialog, 12.1.1), Timestamp for a 100 (8.2.6.1), an empty body. A To tag is added if `toTag` is given and To has none.
- * The request may be the `partial` of a {@link SipParseError}; what it lacks is left out.
+ * responses that make a dialog, 12.1.1), Timestamp for a 100 (8.2.6.1), an empty body. A To tag is added if `toTag` is
+ * given and To has none. The request may be the `partial` of a {@link SipParseError}; what it lacks is left out.
  */
 export function buildResponse(
   request: Message,

@@ -136,12 +136,6 @@ export class SipMessage {
     this.#wire = undefined;
   }
 
-  /** Adds a line exactly as given ("Name: value", no CRLF) at the end. */
-  appendLine(line: HeaderLine): void {
-    this.#lines.push(line);
-    this.#wire = undefined;
-  }
-
   /** Replaces the first value of a list header, leaving those joined to it; adds the header if it is missing. */
   replaceTop(name: string, value: string): void {
     this.#changeTop(keyOf(name), value);

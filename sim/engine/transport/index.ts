@@ -5,11 +5,10 @@ export {
   defaultPort,
   type Flow,
   isReliable,
-  isSecure,
   type ListenPoint,
   type Protocol,
   type Target,
 } from './flow.ts';
 export { TransportLayer, type TransportOptions } from './layer.ts';
 export { DEFAULT_TRANSPORT_LIMITS, type TransportLimits } from './limits.ts';
-export { viaTarget } from './source.ts';
+export { responseRoute } from './source.ts';

@@ -8,7 +8,7 @@ import { TransportError } from './errors.ts';
 import { type BoundPoint, defaultPort, type Flow, type ListenPoint, type Protocol, type Target } from './flow.ts';
 import { DEFAULT_TRANSPORT_LIMITS, type TransportLimits } from './limits.ts';
 import { Listener } from './listener.ts';
-import { stampSource, topVia, viaTarget } from './source.ts';
+import { responseRoute, stampSource, topVia } from './source.ts';
 import { socketOf, UdpSocket } from './udp.ts';
 
 export interface TransportOptions {
@@ -142,29 +142,11 @@ export class TransportLayer {
     }
   }
 
-  /**
-   * Sends a response where its top Via and its request's flow say (RFC 3261 18.2.2, RFC 3581 4): back over the
-   * connection, or if it is gone over another to received and the sent-by port; over UDP to maddr, else to received and
-   * rport.
-   */
+  /** Sends a response where {@link responseRoute} says. */
   sendResponse(response: SipMessage, flow: Flow, failed?: (error: TransportError) => void): Flow | undefined {
     const octets = response.serialise();
-    const socket = socketOf(flow);
-    if (socket === undefined && this.flow(flow.id)) return this.send(octets, flow, failed);
-    const via = viaTarget(response);
-    const port = via?.port ?? defaultPort(flow.protocol);
-    if (socket) {
-      const address = via && this.resolve(via.host);
-      // Without a usable Via the source is all there is to answer to.
-      return this.send(octets, address === undefined ? flow : socket.flowTo(address, port), failed);
-    }
-    const reachable = via !== undefined && (flow.protocol === 'tcp' || flow.protocol === 'tls');
-    return this.send(octets, reachable ? { protocol: flow.protocol, host: via.host, port } : flow, failed);
-  }
-
-  /** Closes a connection once what was sent on it has left; no effect on UDP. */
-  closeFlow(flow: Flow): void {
-    this.#connections.get(flow.id)?.finish();
+    const { first, otherwise } = responseRoute(response, flow);
+    return this.send(octets, first, otherwise ? () => void this.send(octets, otherwise, failed) : failed);
   }
 
   /** Closes everything; afterwards `send` fails with `closed`. */

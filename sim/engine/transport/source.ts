@@ -1,6 +1,6 @@
-import { parseVia, type SipMessage, splitParams, trimSpace, type Via } from '../message/index.ts';
+import { type SipMessage, splitParams, trimSpace, type Via } from '../message/index.ts';
 import { plainAddress } from './addresses.ts';
-import type { Flow } from './flow.ts';
+import { defaultPort, type Flow, isReliable, type Target } from './flow.ts';
 
 /**
  * Writes into a request's top Via where it really came from: `received` if that is not its sent-by host (RFC 3261
@@ -27,18 +27,39 @@ function withoutSource(via: string): string {
 
 /** The top Via of a message that may be anything; undefined if there is none, or it is malformed. */
 export function topVia(message: SipMessage): Via | undefined {
-  const line = message.lines.find(({ name }) => name === 'via');
-  return line === undefined ? undefined : parseVia(line.top);
+  try {
+    return message.via;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Where a response is sent, and where else if that fails. */
+export interface ResponseRoute {
+  readonly first: Flow | Target;
+  readonly otherwise: Target | undefined;
 }
 
 /**
- * Where a response goes when its request's connection is gone, or over UDP: the top Via says, of the response and of the
- * request alike (RFC 3261 18.2.2, RFC 3581 4). A `maddr` has the port of sent-by.
+ * The way of a response: the request's flow and the top Via say, of the request and of the response alike (RFC 3261 18.2.2,
+ * RFC 3581 4). Back over the connection, and if it is gone over another one to received and the port of sent-by; over UDP to
+ * maddr and that port, else to received and rport. Without a usable Via the source is all there is to answer to.
  */
-export function viaTarget(message: SipMessage): { host: string; port: number | undefined } | undefined {
+export function responseRoute(message: SipMessage, flow: Flow): ResponseRoute {
   const via = topVia(message);
-  if (via === undefined) return undefined;
+  if (via === undefined) return { first: flow, otherwise: undefined };
+  const { protocol, localAddress, localPort } = flow;
+  const sentBy = via.port ?? defaultPort(protocol);
+  const received = via.received ?? via.host;
+  if (isReliable(protocol)) {
+    // WebSocket clients listen nowhere.
+    const listens = protocol === 'tcp' || protocol === 'tls';
+    return { first: flow, otherwise: listens ? { protocol, host: received, port: sentBy } : undefined };
+  }
   const maddr = via.params.get('maddr');
-  if (maddr !== undefined) return { host: maddr, port: via.port };
-  return { host: via.received ?? via.host, port: typeof via.rport === 'number' ? via.rport : via.port };
+  const host = maddr ?? received;
+  const port = maddr === undefined && typeof via.rport === 'number' ? via.rport : sentBy;
+  const back = host === flow.remoteAddress && port === flow.remotePort;
+  // RFC 3581 4: from where the request came to.
+  return { first: back ? flow : { protocol, host, port, localAddress, localPort }, otherwise: undefined };
 }

@@ -79,7 +79,6 @@ describe('RFC 3261 18, RFC 7118: transports', () => {
     const from = await listen(alice, 'tcp');
     const to = await listen(bob, 'tcp');
     const request = options(`127.0.0.1:${from.port}`, 'TCP');
-    alice.layer.closeFlow(alice.layer.send(request, { protocol: 'tcp', host: '127.0.0.1', port: to.port })!);
     const raw = new RawClient(to.port);
     raw.socket.end(request);
     await until('the request and the end', () => bob.messages.length === 1 && bob.layer.connectionCount === 0);

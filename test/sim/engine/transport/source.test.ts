@@ -1,11 +1,11 @@
 import { expect } from 'chai';
 import { DEFAULT_LIMITS, parseMessage, SipParseError } from '../../../../sim/engine/message/index.ts';
 import type { Flow } from '../../../../sim/engine/transport/index.ts';
-import { stampSource, viaTarget } from '../../../../sim/engine/transport/source.ts';
+import { responseRoute, stampSource } from '../../../../sim/engine/transport/source.ts';
 import { options } from './support.ts';
 
 /** What becomes of a top Via value when its request comes from `address`, port 9988. */
-function stamped(via: string, address = '192.0.2.1'): { via: string; target: ReturnType<typeof viaTarget> } {
+function stamped(via: string, address = '192.0.2.1'): { via: string; target: { host: string; port: number } } {
   const octets = options('x')
     .toString()
     .replace(/Via: [^\r]*/, `Via: ${via}`);
@@ -20,7 +20,10 @@ function stamped(via: string, address = '192.0.2.1'): { via: string; target: Ret
     remotePort: 9988,
   };
   stampSource(message, flow);
-  return { via: message.get('via')!, target: viaTarget(message) };
+  const { first } = responseRoute(message, flow);
+  const target =
+    'id' in first ? { host: first.remoteAddress, port: first.remotePort } : { host: first.host, port: first.port };
+  return { via: message.get('via')!, target };
 }
 
 describe('RFC 3261 18.2.1, RFC 3581 4: received and rport', () => {
