@@ -2,6 +2,7 @@
  * Where the KMS pushes CEKs to (docs/interfaces.md, HTTP-1): `POST /cek/v1/push`, from the KMS's TLS client certificate and
  * from nobody else. Each CEK is opened and handed to the key store; what is acknowledged is held, or has ended here already.
  */
+import type { IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import express, { type ErrorRequestHandler, type Request, type Response, type Router } from 'express';
 import type { Log } from '../../sim/control/actor.ts';
@@ -44,7 +45,8 @@ export function createPushReceiver(options: PushReceiverOptions): Router {
     if (at !== undefined) breaking.set(req, at);
     next();
   });
-  router.use(KMS_PATHS.cekPush, recordHttp(options.report, { interface: 'HTTP-1', peer: 'kms' }));
+  const peer = (req: IncomingMessage): string => (isFromKms(req, kmsUri) ? 'kms' : 'stranger');
+  router.use(KMS_PATHS.cekPush, recordHttp(options.report, { interface: 'HTTP-1', peer }));
   router.use(KMS_PATHS.cekPush, (req, res, next) => {
     if (isFromKms(req, kmsUri)) return next();
     log.warn({ peer: req.socket.remoteAddress }, 'a push that did not come from the KMS was refused');
@@ -116,7 +118,7 @@ async function take(
   return taken;
 }
 
-function isFromKms(req: Request, kmsUri: string): boolean {
+function isFromKms(req: IncomingMessage, kmsUri: string): boolean {
   const socket = req.socket as TLSSocket;
   if (socket.authorized !== true) return false;
   const names = socket.getPeerCertificate().subjectaltname?.split(', ') ?? [];

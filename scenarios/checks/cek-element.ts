@@ -10,6 +10,8 @@ export interface CekElement {
   readonly notBefore: number;
   readonly notAfter: number;
   readonly state: string;
+  /** The key before, and until when it opens. */
+  readonly supersedes?: { readonly keyId: string; readonly notAfter: number };
   readonly iMessage: Uint8Array;
 }
 
@@ -39,7 +41,15 @@ export function cekElements(xml: string): CekElement[] {
       notBefore: Date.parse(text('NotBefore')),
       notAfter: Date.parse(text('NotAfter')),
       state: text('State'),
+      ...superseded(element),
       iMessage: Buffer.from(text('IMessage'), 'base64'),
     };
   });
+}
+
+function superseded(element: string): Pick<CekElement, 'supersedes'> {
+  const [, notAfter, keyId] =
+    /<(?:\w+:)?Supersedes\s[^>]*\bNotAfter\s*=\s*["']([^"']*)["'][^>]*>([^<]*)</.exec(element) ?? [];
+  if (notAfter === undefined || keyId === undefined) return {};
+  return { supersedes: { keyId: keyId.trim().toLowerCase(), notAfter: Date.parse(notAfter) } };
 }

@@ -1,7 +1,8 @@
 /**
- * INT-1, CONF-1: a CEK itself never stands in a SIP message. No scenario knows a CEK; but whatever 32 octets a message holds, in
+ * INT-1, CONF-1: a CEK itself never stands in a message, in SIP nor beside its I_MESSAGE on HTTP-1. No scenario knows a CEK; but whatever 32 octets a message holds, in
  * clear or under a transfer encoding, have a fingerprint, and the ends tell those of their keys.
  */
+import { createHash } from 'node:crypto';
 import { expect } from 'chai';
 import { cekFingerprint } from '../../actors/security/fingerprint.ts';
 import { ACTOR_KINDS } from '../../sim/control/actor.ts';
@@ -21,11 +22,18 @@ export async function fingerprints(t: StepContext): Promise<Set<string>> {
   return new Set(all.filter((fingerprint) => fingerprint !== undefined));
 }
 
-/** Asserts that none of these CEKs can be read in a SIP message so far; holds the sender of one in which it can. */
-export function expectNoCek(t: StepContext, known: ReadonlySet<string>): void {
+/**
+ * Asserts that none of these CEKs can be read in any of the messages; holds the sender of one in which it can.
+ * @param records all SIP messages so far unless given
+ */
+export function expectNoCek(
+  t: StepContext,
+  known: ReadonlySet<string>,
+  records: readonly MessageRecord[] = t.records({ where: (r) => r.protocol === 'sip' }, 'all'),
+): void {
   expect(known.size, 'fingerprints of CEKs').to.be.greaterThan(0);
   const seen = new Set<string>();
-  for (const record of t.records({ where: (r) => r.protocol === 'sip' }, 'all')) {
+  for (const record of records) {
     const sender = record.direction === 'sent' ? t.actor(record.actor).kind : record.peer;
     t.hold(ACTOR_KINDS.find((kind) => kind === sender) ?? 'sip-core', 'pCR 7.x.2');
     t.about(record);
@@ -33,6 +41,13 @@ export function expectNoCek(t: StepContext, known: ReadonlySet<string>): void {
       false,
     );
   }
+}
+
+/** Fingerprints of the keys that anybody could make who knows these texts: SHA-256 of one of them, or of two in a row. */
+export function derivedFrom(texts: readonly string[]): Set<string> {
+  const made = texts.flatMap((text) => [text, ...texts.map((other) => text + other)]).map((text) => Buffer.from(text));
+  const octets = texts.filter((text) => /^[0-9a-f]{8}$/.test(text)).map((text) => Buffer.from(text, 'hex'));
+  return new Set([...made, ...octets].map((one) => cekFingerprint(createHash('sha256').update(one).digest())));
 }
 
 /** @param seen runs that were looked at already: the same body passes several hops */

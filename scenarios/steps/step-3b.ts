@@ -4,6 +4,8 @@ import type { Step } from '../../sim/scenario/scenario.ts';
 import type { MessageRecord } from '../../sim/trace/record.ts';
 import { attempt } from '../checks/attempt.ts';
 import { cekElements } from '../checks/cek-element.ts';
+import { derivedFrom, expectNoCek } from '../checks/cek-leak.ts';
+import { answers } from '../checks/exchange.ts';
 import { expectIMessage, kmsCertificate } from '../checks/i-message.ts';
 import { type HeldKey, mcpttId, serverKeys } from '../checks/keys.ts';
 import { body, header, startLine, uri } from '../checks/sip.ts';
@@ -82,11 +84,15 @@ export const step3b = (user = 'alice', ue = 'ue'): Step => ({
     expect(cek.clientId, 'ClientId').to.equal(elements(asked, 'ClientId')[0]);
     expect(cek.sipSession, 'SipSession').to.equal(session);
     expect(cek.notAfter, 'NotAfter, against NotBefore').to.be.greaterThan(cek.notBefore);
-    expect(Date.parse(elements(answer, 'Time')[0]!), 'Time, against NotAfter').to.be.lessThan(cek.notAfter);
+    const time = Date.parse(elements(answer, 'Time')[0]!);
+    expect(time, 'Time, against NotAfter').to.be.lessThan(cek.notAfter);
+    expect(cek.notBefore, 'NotBefore, against Time').to.be.at.most(time + TURN);
 
     const isPush = (r: MessageRecord): boolean =>
       /^POST \S*\/cek\/v1\/push/.test(startLine(r)) && body(r).includes(cek.keyId);
     const push = await t.expect('the push to the MCPTT server', { interface: 'HTTP-1', where: isPush }, SOON);
+    for (const record of t.records({ interface: 'HTTP-1', direction: 'received', where: isPush }))
+      expect(t.about(record).peer, 'whose the certificate is that the push came under').to.equal('kms');
     const forServer = cekElements(body(push)).find(({ keyId }) => keyId === cek.keyId)!;
     expect(forServer, 'Cek element in the push').not.to.equal(undefined);
     for (const name of ['userUri', 'clientId', 'sipSession', 'notAfter'] as const)
@@ -125,6 +131,10 @@ export const step3b = (user = 'alice', ue = 'ue'): Step => ({
     t.hold('kms', 'pCR 7.x.2');
     expect(held?.cekFingerprint, 'fingerprint of the server’s CEK').to.equal(client.cekFingerprint);
     expect(WEAK_FINGERPRINTS.has(client.cekFingerprint), 'the CEK is one octet, repeated').to.equal(false);
+    const known = [cek.keyId, cek.userUri, cek.clientId, cek.sipSession, certificate.kmsUri];
+    expect(derivedFrom(known).has(client.cekFingerprint), 'the CEK is a hash of what its element says').to.equal(false);
+    expectNoCek(t, new Set([client.cekFingerprint]), [push, response]);
+    t.hold('kms', 'pCR 7.x.2');
     t.show('Key ID', client.keyId);
     t.show('CEK', `256 bit, the same at both ends (fingerprint ${client.cekFingerprint})`);
     t.show('Key material', 'RSK, SSK and PVT checked by the UE (RFC 6507 5.1.2, RFC 6508 6.1.2)');
@@ -137,7 +147,5 @@ const WEAK_FINGERPRINTS = new Set(
   Array.from({ length: 256 }, (_, octet) => cekFingerprint(new Uint8Array(32).fill(octet))),
 );
 const SOON = { withinMs: 5_000 };
-
-/** Whether both are of one exchange, as either end saw it. */
-const answers = (response: MessageRecord, request: MessageRecord): boolean =>
-  response.correlation !== undefined && response.correlation === request.correlation?.replace('/request', '/response');
+/** By how much a CEK may begin after the answer that brings it, milliseconds: clocks are told in whole seconds by some. */
+const TURN = 1_000;

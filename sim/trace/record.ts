@@ -13,7 +13,7 @@ export type Protocol = 'nas' | 'sip' | 'http';
 export interface ReportedMessage {
   readonly direction: 'sent' | 'received';
   readonly interface: InterfaceName;
-  /** The actor at the other end, as far as the reporter knows: `ue`, `sip-core`, `mcptt-as`, `idm`, `kms`, `access-network`. */
+  /** The actor at the other end, as far as the reporter knows: `ue`, `sip-core`, `mcptt-as`, `idm`, `kms`, `access-network`; `stranger` when its certificate names none of them. */
   readonly peer: string;
   readonly protocol: Protocol;
   /**
