@@ -9,15 +9,16 @@ import { coreTells, ends, oldKeyIdIsRefused } from './steps/life-1.ts';
  * UE                     SIP core               MCPTT server               KMS
  *  ├── REGISTER, expires=0 ─▶├── REGISTER, Expires 0 ─▶│ key ends             │
  *  │ key ends                │                         ├── CekEnd ───────────▶│ key ends
+ *  :                         :  bob on UE B is served as before                 :
  * ```
  */
 export const life1Deregistration: Scenario = {
   id: 'life-1-deregistration',
   title: 'The UE de-registers: the CEK of its SIP session ends everywhere',
   requirements: ['LIFE-1'],
-  actors: withUes('ue'),
+  actors: withUes('ue', 'ue-b'),
   steps: [
-    bringUp('bound'),
+    bringUp('bound', { ue: ['alice'], 'ue-b': ['bob'] }),
     ends(
       'The UE de-registers, and its CEK ends at UE, server and KMS',
       /deregistered/,
@@ -26,7 +27,7 @@ export const life1Deregistration: Scenario = {
         await coreTells(t);
       },
       'mcptt-as',
-      { ueFirst: true },
+      { ueFirst: true, bystander: { user: 'bob', ue: 'ue-b' } },
     ),
     oldKeyIdIsRefused,
   ],

@@ -79,7 +79,7 @@ export const life1LogOff: Scenario = {
         });
         const { keyId } = await sharedKey(t, 'bob');
         await t.actor('ue').do('logOff', { user: 'bob' });
-        await expectForgotten(t, keyId, { user: 'bob', reason: /logged-off/, by: 'kms', ueFirst: true });
+        await expectForgotten(t, keyId, { user: 'bob', reason: /logged-off/, by: 'ue', ueFirst: true });
         t.hold('mcptt-as', 'pCR 7.x.3');
         await expectRetired(t, keyId);
       },

@@ -10,16 +10,16 @@ import { coreTells, ends, oldKeyIdIsRefused } from './steps/life-1.ts';
  *  │                         ├── REGISTER, Expires 0 ─▶│ key ends             │
  *  │                         │                         ├── CekEnd ───────────▶│ key ends
  *  │◀── event: cek-end ────────────────────────────────────────────────────────┤
- *  │ key ends
+ *  │ key ends                :  bob on UE B is served as before                :
  * ```
  */
 export const life1NetworkDeregistration: Scenario = {
   id: 'life-1-network-deregistration',
   title: 'The network de-registers the subscriber: the CEK ends everywhere, at the UE too',
   requirements: ['LIFE-1'],
-  actors: withUes('ue'),
+  actors: withUes('ue', 'ue-b'),
   steps: [
-    bringUp('bound'),
+    bringUp('bound', { ue: ['alice'], 'ue-b': ['bob'] }),
     ends(
       'The SIP core de-registers the subscriber, and the CEK ends at UE, server and KMS',
       /deregistered/,
@@ -28,6 +28,8 @@ export const life1NetworkDeregistration: Scenario = {
         await t.actor('sip-core').do('deregisterSubscriber', { impu });
         await coreTells(t);
       },
+      'mcptt-as',
+      { bystander: { user: 'bob', ue: 'ue-b' } },
     ),
     oldKeyIdIsRefused,
   ],

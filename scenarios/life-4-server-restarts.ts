@@ -1,7 +1,11 @@
 import { expect } from 'chai';
 import { ControlError } from '../sim/control/actor.ts';
 import type { Scenario } from '../sim/scenario/scenario.ts';
+import type { MessageRecord } from '../sim/trace/record.ts';
+import { cekElements } from './checks/cek-element.ts';
+import { answers } from './checks/exchange.ts';
 import { bindings, mcpttId, serverKeys, sharedKey } from './checks/keys.ts';
+import { body, startLine } from './checks/sip.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
 
 /**
@@ -34,6 +38,17 @@ export const life4ServerRestarts: Scenario = {
           t.actor('mcptt-as').do<{ keyIds: string[] }>('restart'),
           statusOf(t.actor('ue').do('sendMessage', { user: 'alice', to: mcpttId('bob'), text: 'are you restarting?' })),
         ]);
+        const isRequest = (r: MessageRecord): boolean => startLine(r).includes('/keymanagement/cek/v1/sessions');
+        const requests = t.records({ interface: 'HTTP-1', where: isRequest });
+        const given = t.records({ interface: 'HTTP-1', where: (r) => requests.some((one) => answers(r, one)) }).at(-1);
+        if (given !== undefined) {
+          t.hold('kms', 'pCR 7.x.3');
+          expect(
+            cekElements(body(t.about(given))).map((cek) => cek.keyId),
+            'CEKs of its sessions that the KMS gave the server',
+          ).to.include.members([a.keyId, b.keyId]);
+          t.hold('mcptt-as', 'pCR 7.x.3');
+        }
         // It may wait or say that it cannot serve now, but not that a key of a kept session is unknown, or its user.
         expect([403, 404, 493], 'answers to a MESSAGE that came during the restart').not.to.include(during);
         expect(keyIds, 'Key IDs that the server fetched').to.include.members([a.keyId, b.keyId]);

@@ -3,6 +3,7 @@ import type { JsonObject } from '../sim/control/actor.ts';
 import type { Scenario } from '../sim/scenario/scenario.ts';
 import { bindings, expectRetired, mcpttId, sharedKey } from './checks/keys.ts';
 import { refusedBySip } from './checks/refusal.ts';
+import { ANY_MCPTT_ID, expectSecretFromSip } from './checks/secrecy.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
 
 /**
@@ -43,6 +44,7 @@ export const mime2: Scenario = {
         const none = publish({ at: 'cms', op: 'replace', path: '', value: noCms });
         await refusedBySip(t, 'no Key ID', none, 493, /Key ID none/);
         expect(await bindings(t), 'bindings').to.deep.equal([]);
+        expectSecretFromSip(t, ANY_MCPTT_ID);
       },
     },
     {
@@ -58,8 +60,14 @@ export const mime2: Scenario = {
           'the key ends at the UE',
           async () => (await t.actor('ue').read<{ keyId?: string }>('client', { user: 'alice' })).keyId !== old.keyId,
         );
-        await t.precondition('alice gets another key', () => t.actor('ue').do('requestKey', { user: 'alice' }));
+        const given = await t.precondition('alice gets another key', () =>
+          t.actor('ue').do<{ keyId: string }>('requestKey', { user: 'alice' }),
+        );
+        t.hold('kms', 'pCR 7.x.2');
+        expect(given.keyId, 'Key ID, against that of the CEK that has ended').not.to.equal(old.keyId);
+        t.hold('mcptt-as', 'pCR 7.x.3');
         await expectRetired(t, old.keyId);
+        expectSecretFromSip(t, ANY_MCPTT_ID);
       },
     },
   ],

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import type { Scenario } from '../sim/scenario/scenario.ts';
 import { bindings } from './checks/keys.ts';
 import { refusedBySip } from './checks/refusal.ts';
+import { ANY_MCPTT_ID, expectSecretFromSip } from './checks/secrecy.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
 
 /**
@@ -47,6 +48,7 @@ export const multi1ForeignToken: Scenario = {
           /authorisation/,
         );
         expect(await bindings(t), 'bindings').to.deep.equal([]);
+        expectSecretFromSip(t, ANY_MCPTT_ID);
       },
     },
   ],

@@ -1,17 +1,20 @@
 import { expect } from 'chai';
 import type { Scenario } from '../sim/scenario/scenario.ts';
+import { cameOn } from './checks/exchange.ts';
 import {
   bindings,
   client,
   expectForgotten,
+  expectKept,
   expectRetired,
   kmsKeys,
   mcpttId,
   sharedKey,
   sipSession,
 } from './checks/keys.ts';
+import { startLine } from './checks/sip.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
-import { replaced } from './steps/life-2.ts';
+import { isEventOf, replaced } from './steps/life-2.ts';
 
 /**
  * MULTI-1 (pCR 7.x.1): two users one after the other behind one registration; each has keys of its own, and one who logs off
@@ -32,17 +35,29 @@ export const multi1InTurn: Scenario = {
   requirements: ['MULTI-1', 'INT-1', 'CEK-1'],
   actors: withUes('ue'),
   steps: [
-    bringUp('bound', { ue: ['alice', 'bob'] }),
+    bringUp('logged-in', { ue: ['alice', 'bob'] }),
     {
-      number: '5',
-      title: 'Keys and Key IDs differ, and each PUBLISH has bound its own user to the one SIP session',
+      number: '3b',
+      title: 'Each user gets a key of their own: keys and Key IDs differ',
       clause: 'pCR 7.x.1',
       responsible: 'kms',
-      guard: 10_000,
+      guard: 15_000,
       run: async (t) => {
+        for (const user of ['alice', 'bob']) await t.actor('ue').do('requestKey', { user });
         const [a, b] = [await sharedKey(t, 'alice'), await sharedKey(t, 'bob')];
         expect(a.keyId, 'Key IDs').not.to.equal(b.keyId);
         expect(a.cekFingerprint, 'keys').not.to.equal(b.cekFingerprint);
+        t.show('Key IDs', `${a.keyId} for alice, ${b.keyId} for bob, one SIP session`);
+      },
+    },
+    {
+      number: '4',
+      title: 'Each PUBLISH binds its own user to the one SIP session',
+      clause: 'pCR 7.x.1',
+      responsible: 'mcptt-as',
+      guard: 15_000,
+      run: async (t) => {
+        for (const user of ['alice', 'bob']) await t.actor('ue').do('publish', { user });
         const session = await sipSession(t);
         const bound = (await bindings(t)).filter((binding) => binding.sipSession === session);
         for (const user of ['alice', 'bob']) {
@@ -52,7 +67,6 @@ export const multi1InTurn: Scenario = {
           expect(own[0]!.clientId, `client id bound to ${user}`).to.equal(clientId);
           expect(profile?.mcpttId, 'whose profile').to.equal(mcpttId(user));
         }
-        t.show('Key IDs', `${a.keyId} for alice, ${b.keyId} for bob, one SIP session`);
       },
     },
     {
@@ -64,8 +78,18 @@ export const multi1InTurn: Scenario = {
       run: async (t) => {
         const [a, b] = [await sharedKey(t, 'alice'), await sharedKey(t, 'bob')];
         await t.actor('kms').do('cekRotate', { user: mcpttId('alice') });
-        await replaced(t, a);
+        const now = await replaced(t, a);
         expect(await sharedKey(t, 'bob'), 'bob’s key').to.deep.equal(b);
+        const atUe = { interface: 'HTTP-1', actor: 'ue' } as const;
+        const { clientId } = await client(t, 'bob');
+        const ofBob = t
+          .records({ ...atUe, direction: 'sent', method: 'GET' }, 'all')
+          .filter((r) => decodeURIComponent(startLine(r)).includes(`client=${clientId}`));
+        for (const event of t.records({ ...atUe, direction: 'received', where: isEventOf(now.keyId) }))
+          expect(
+            ofBob.some((stream) => cameOn(t.about(event), stream)),
+            'bob’s event stream tells of alice’s key',
+          ).to.equal(false);
         const kept = (await kmsKeys(t)).filter(({ user, state }) => user === mcpttId('bob') && state !== 'ended');
         expect(
           kept.map(({ keyId }) => keyId),
@@ -83,8 +107,8 @@ export const multi1InTurn: Scenario = {
         const [a, b] = [await sharedKey(t, 'alice'), await sharedKey(t, 'bob')];
         await t.actor('ue').do('logOff', { user: 'alice' });
         await expectForgotten(t, a.keyId, { reason: /logged-off/, by: 'mcptt-as' });
+        await expectKept(t, b, 'bob');
         t.hold('mcptt-as', 'pCR 7.x.1, 7.x.3');
-        expect(await sharedKey(t, 'bob'), 'bob’s key').to.deep.equal(b);
         expect(
           (await bindings(t)).map((binding) => binding.mcpttId),
           'bindings',

@@ -28,7 +28,7 @@ export interface Secret {
   readonly text: string;
 }
 
-/** Before a user has logged in on SIP there is nothing else to hide: no MCPTT ID of anybody may show. */
+/** Before a user has logged in on SIP there is nothing else to hide: no MCPTT ID of anybody may show; nor in a refusal, which names a Key ID at most. */
 export const ANY_MCPTT_ID: readonly Secret[] = [{ what: 'MCPTT ID', text: '@mcptt.example' }];
 
 /** What of `secrets` can be read in the record, by its `what`; kinds of token or key that the recorder took out come first. */

@@ -7,6 +7,7 @@ import {
   bindings,
   client,
   expectForgotten,
+  expectKept,
   expectRetired,
   type ForgettingOptions,
   heldByUe,
@@ -19,6 +20,11 @@ import { optionalHeader } from '../checks/sip.ts';
 import { bringUp, register } from './bring-up.ts';
 import { LONG_LIVED, MINUTE, REGISTRATION } from './policy.ts';
 
+export interface EndingOptions extends Pick<ForgettingOptions, 'by' | 'ueFirst'> {
+  /** A user with a key on another UE, whom the end does not concern. */
+  readonly bystander?: { readonly user: string; readonly ue: string };
+}
+
 /**
  * Ends alice's CEK by `end`, and expects UE, server and KMS to have forgotten it, and her binding to be gone.
  * @param end whatever ends it
@@ -28,7 +34,7 @@ export const ends = (
   reason: RegExp,
   end: (t: StepContext, keyId: string) => Promise<void>,
   responsible: Step['responsible'] = 'mcptt-as',
-  { by = responsible, ueFirst = false }: Pick<ForgettingOptions, 'by' | 'ueFirst'> = {},
+  { by = responsible, ueFirst = false, bystander }: EndingOptions = {},
 ): Step => ({
   number: '5',
   title,
@@ -37,8 +43,17 @@ export const ends = (
   guard: 20_000,
   run: async (t) => {
     const { keyId } = await sharedKey(t, 'alice');
+    const others = bystander === undefined ? undefined : await sharedKey(t, bystander.user, bystander.ue);
     await end(t, keyId);
     await expectForgotten(t, keyId, { reason, by, ueFirst });
+    if (bystander !== undefined) {
+      await expectKept(t, others!, bystander.user, bystander.ue);
+      t.hold('mcptt-as', 'pCR 7.x.3');
+      const bound = (await bindings(t)).map((binding) => binding.mcpttId);
+      expect(bound, `bindings, that of ${bystander.user} on another SIP session among them`).to.include(
+        mcpttId(bystander.user),
+      );
+    }
     t.hold('mcptt-as', 'pCR 7.x.3');
     await t.until('the binding is gone', async () =>
       (await bindings(t)).every((binding) => binding.mcpttId !== mcpttId('alice')),
@@ -114,9 +129,12 @@ export const oldKeyIdIsRefused: Step = {
     t.hold('ue', 'pCR 7.x.3');
     expect(await heldByUe(t, 'alice'), 'keys that the UE still has of alice').to.deep.equal([]);
     t.hold('mcptt-as', 'pCR 7.x.3');
-    await t.precondition('alice gets a key', async () => {
-      await ue.do('requestKey', { user: 'alice' });
-    });
+    const given = await t.precondition('alice gets a key', () =>
+      ue.do<{ keyId: string }>('requestKey', { user: 'alice' }),
+    );
+    t.hold('kms', 'pCR 7.x.2');
+    expect(given.keyId, 'Key ID, against that of the CEK that has ended').not.to.equal(ended!.keyId);
+    t.hold('mcptt-as', 'pCR 7.x.3');
     await expectRetired(t, ended!.keyId);
     await ue.do('publish', { user: 'alice' });
   },

@@ -1,7 +1,8 @@
 /** LIFE-2 (pCR 7.x.3): the steps that the scenarios about a change of keys share. */
 import { expect } from 'chai';
-import type { Step, StepContext } from '../../sim/scenario/scenario.ts';
+import type { RecordFilter, Step, StepContext } from '../../sim/scenario/scenario.ts';
 import type { MessageRecord } from '../../sim/trace/record.ts';
+import { cekElements } from '../checks/cek-element.ts';
 import {
   client,
   expectForgotten,
@@ -78,6 +79,13 @@ export const overlap: Step = {
     const now = await sharedKey(t, 'alice');
     const old = (await kmsKeys(t)).find(({ user, state }) => user === mcpttId('alice') && state === 'superseded')!;
     expect(old, 'the key before').to.be.an('object');
+    t.hold('kms', 'pCR 7.x.3');
+    const pushed = await t.expect('the push of the change', pushOf(now.keyId), { span: 'all' });
+    const { supersedes } = cekElements(textOf(pushed)).find(({ keyId }) => keyId === now.keyId)!;
+    expect(supersedes?.keyId, 'the key that the new one supersedes, as pushed').to.equal(old.keyId);
+    const ends = supersedes!.notAfter - pushed.time;
+    expect(ends, 'how long the old key opens, milliseconds').to.be.within(1, LONGEST_OVERLAP);
+    t.hold('mcptt-as', 'pCR 7.x.3');
     expect((await serverKeys(t)).find(({ keyId }) => keyId === old.keyId)?.state, 'old key at the server').to.equal(
       'overlap',
     );
@@ -94,13 +102,22 @@ export const overlap: Step = {
     t.show('Overlap', `a PUBLISH under ${old.keyId} is opened, its 200 is sealed under ${now.keyId}`);
 
     await t.actor('ue').do('publish', { user: 'alice' });
+    t.hold('ue', 'pCR 7.x.3');
     expectUnder(t, t.records({ ...sip, direction: 'sent' }).at(-1)!, now.keyId);
 
-    await t.advance(31_000);
+    await t.advance(ends + 1_000);
     await expectForgotten(t, old.keyId, { reason: /superseded/ });
     await expectRetired(t, old.keyId);
   },
 };
+
+/** Milliseconds; the pCR names no overlap, and one of minutes is no change of keys any more. */
+const LONGEST_OVERLAP = 300_000;
+
+const pushOf = (keyId: string): RecordFilter => ({
+  interface: 'HTTP-1',
+  where: (r) => textOf(r).startsWith('POST') && cekElements(textOf(r)).some((cek) => cek.keyId === keyId),
+});
 
 const textOf = (record: MessageRecord): string => Buffer.from(record.bytes).toString('latin1');
 
