@@ -15,6 +15,7 @@ import { bringUp, withUes } from './steps/bring-up.ts';
  *  ├── PUBLISH, one bit of the signature wrong ───────▶│ 403 signature forged
  *  ├── PUBLISH under alice's key, signed by bob ──────▶│ 403 signed by another identity
  *  ├── PUBLISH, signed by alice ──────────────────────▶│ 200
+ *  ├── MESSAGE, INVITE, each wrong in the same ways ──▶│ 403
  * ```
  */
 export const ibc1ClientSignature: Scenario = {
@@ -32,14 +33,8 @@ export const ibc1ClientSignature: Scenario = {
       responsible: 'mcptt-as',
       guard: 15_000,
       run: async (t) => {
-        const publish = (...deviate: JsonObject[]): Promise<unknown> =>
-          t.actor('ue').do('publish', { user: 'alice', deviate });
-        const missing = publish({ at: 'cms', op: 'remove', path: 'signature' });
-        await refusedBySip(t, 'not signed', missing, 403);
-        const forged = publish({ at: 'cms', op: 'flip', path: 'signature' });
-        await refusedBySip(t, 'signature with a wrong bit', forged, 403);
-        const others = publish({ at: 'cms', op: 'set', path: 'signer', value: 'user:bob' });
-        await refusedBySip(t, 'signed by bob', others, 403);
+        for (const [what, deviation] of WRONG)
+          await refusedBySip(t, what, t.actor('ue').do('publish', { user: 'alice', deviate: [deviation] }), 403);
         expect(await bindings(t), 'bindings').to.deep.equal([]);
       },
     },
@@ -57,5 +52,34 @@ export const ibc1ClientSignature: Scenario = {
         ).to.deep.equal([mcpttId('alice')]);
       },
     },
+    {
+      number: '5',
+      title:
+        'After step 4, a MESSAGE and an INVITE with such signatures are refused too, and bob hears nothing of them',
+      clause: 'Figure 7.x.2-2, RFC 6507 5.2.2',
+      responsible: 'mcptt-as',
+      guard: 20_000,
+      run: async (t) => {
+        const ue = t.actor('ue');
+        await t.precondition('bob is authorized', () => ue.do('publish', { user: 'bob' }));
+        for (const [what, deviation] of WRONG) {
+          const args = { user: 'alice', to: mcpttId('bob'), deviate: [deviation] };
+          await refusedBySip(t, `MESSAGE, ${what}`, ue.do('sendMessage', { ...args, text: what }), 403);
+          await refusedBySip(t, `INVITE, ${what}`, ue.do('call', args), 403);
+        }
+        await ue.do('sendMessage', { user: 'alice', to: mcpttId('bob'), text: 'as it should be' });
+        const inbox = await ue.read<{ text: string }[]>('messages', { user: 'bob' });
+        expect(
+          inbox.map(({ text }) => text),
+          'what bob got',
+        ).to.deep.equal(['as it should be']);
+      },
+    },
   ],
 };
+
+const WRONG: readonly (readonly [what: string, deviation: JsonObject])[] = [
+  ['not signed', { at: 'cms', op: 'remove', path: 'signature' }],
+  ['signature with a wrong bit', { at: 'cms', op: 'flip', path: 'signature' }],
+  ['signed by bob', { at: 'cms', op: 'set', path: 'signer', value: 'user:bob' }],
+];

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { Scenario } from '../sim/scenario/scenario.ts';
-import { bindings } from './checks/keys.ts';
+import { bindings, mcpttId } from './checks/keys.ts';
 import { refusedBySip } from './checks/refusal.ts';
 import { cmsOf } from './checks/sealed.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
@@ -18,6 +18,7 @@ const AES_256_GCM = Buffer.from('060960864801650304012e', 'hex');
  *  ├── PUBLISH, one bit of the nonce changed ─────────▶│ 493
  *  ├── PUBLISH, one bit of the wrapped key changed ───▶│ 493
  *  ├── PUBLISH, cut short ────────────────────────────▶│ 493
+ *  ├── MESSAGE, INVITE, one bit changed ──────────────▶│ 493
  * ```
  */
 export const mime1Tampered: Scenario = {
@@ -26,7 +27,7 @@ export const mime1Tampered: Scenario = {
   requirements: ['MIME-1', 'S1-1'],
   actors: withUes('ue'),
   steps: [
-    bringUp('bound'),
+    bringUp('bound', { ue: ['alice', 'bob'] }),
     {
       number: '5',
       title: 'One changed bit anywhere is answered 493, and the binding is as it was',
@@ -57,6 +58,26 @@ export const mime1Tampered: Scenario = {
         }
         expect(await bindings(t), 'bindings').to.deep.equal(before);
         await t.actor('ue').do('publish', { user: 'alice' });
+      },
+    },
+    {
+      number: '6',
+      title: 'So is one in a MESSAGE or an INVITE, and the receiver gets neither',
+      clause: 'pCR 7.x, RFC 5084 3.2',
+      responsible: 'mcptt-as',
+      guard: 15_000,
+      run: async (t) => {
+        const ue = t.actor('ue');
+        for (const [what, path] of [
+          ['tag', -1],
+          ['ciphertext', -200],
+        ] as const) {
+          const args = { user: 'alice', to: mcpttId('bob'), deviate: [{ at: 'cms', op: 'flip', path: String(path) }] };
+          const send = ue.do('sendMessage', { ...args, text: 'changed on the way' });
+          await refusedBySip(t, `${what} of a MESSAGE changed`, send, 493, /Undecipherable/);
+          await refusedBySip(t, `${what} of an INVITE changed`, ue.do('call', args), 493, /Undecipherable/);
+        }
+        expect(await ue.read('messages', { user: 'bob' }), 'what bob got').to.deep.equal([]);
       },
     },
   ],

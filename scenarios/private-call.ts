@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { Scenario } from '../sim/scenario/scenario.ts';
-import { mcpttId, sharedKey } from './checks/keys.ts';
+import { client, mcpttId, sharedKey } from './checks/keys.ts';
 import { refusedBySip } from './checks/refusal.ts';
 import { cmsOf, expectUnder, namesKey } from './checks/sealed.ts';
 import { expectSecretFromSip } from './checks/secrecy.ts';
@@ -144,6 +144,13 @@ export const privateCall: Scenario = {
       guard: 15_000,
       run: async (t) => {
         await reach(t, 'bound', 'ue', ['dave']);
+        for (const [user, allowed] of [
+          ['alice', true],
+          ['dave', false],
+        ] as const)
+          expect((await client(t, user)).profile?.privateCall, `private calls in the profile of ${user}`).to.equal(
+            allowed,
+          );
         const call = t.actor('ue').do('call', { user: 'dave', to: mcpttId('bob') });
         await refusedBySip(t, 'a call by dave', call, 403, /107/);
         const back = t.actor('ue-b').do('call', { user: 'bob', to: mcpttId('dave') });

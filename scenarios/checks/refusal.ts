@@ -4,7 +4,7 @@ import { ControlError, type JsonObject } from '../../sim/control/actor.ts';
 import type { StepContext } from '../../sim/scenario/scenario.ts';
 import type { MessageRecord } from '../../sim/trace/record.ts';
 import { attempt } from './attempt.ts';
-import { startLine } from './sip.ts';
+import { header, startLine } from './sip.ts';
 
 export interface Refused {
   /** The driven actor's own error code. */
@@ -52,6 +52,11 @@ export async function refusedByKms(
   const refusal = await refused(what, doing);
   const { httpStatus } = refusal.detail;
   expect(httpStatus, `HTTP status of the answer to ${what} (${refusal.message})`).to.be.oneOf(httpStatuses);
+  const answer = t.records({ interface: 'HTTP-1', direction: 'received', status: httpStatus as number }).at(-1);
+  if (httpStatus === 401 && answer !== undefined)
+    expect(header(t.about(answer), 'WWW-Authenticate'), 'challenge (RFC 9110 15.5.2, RFC 6750 3)').to.match(
+      /\bBearer\b/i,
+    );
   t.show(what, `${JSON.stringify(httpStatus)}, KmsError ${JSON.stringify(refusal.detail.errorCode)}`);
   return refusal;
 }
