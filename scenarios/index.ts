@@ -10,6 +10,7 @@ import { http11 } from './http1-1.ts';
 import { ibc1ClientSignature } from './ibc-1-client-signature.ts';
 import { ibc1KeyPeriod } from './ibc-1-key-period.ts';
 import { ibc1ServerSignature } from './ibc-1-server-signature.ts';
+import { int3 } from './int-3.ts';
 import { life1ConnectionLost } from './life-1-connection-lost.ts';
 import { life1Deregistration } from './life-1-deregistration.ts';
 import { life1Lifetime } from './life-1-lifetime.ts';
@@ -74,6 +75,7 @@ export const scenarios: readonly Scenario[] = [
   multi1ForeignToken,
   multi1InTurn,
   multi1TwoClients,
+  int3,
   auth1,
   auth2,
   auth3,

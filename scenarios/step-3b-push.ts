@@ -1,10 +1,8 @@
-import { once } from 'node:events';
-import type { IncomingMessage } from 'node:http';
-import { request } from 'node:https';
 import { expect } from 'chai';
 import type { Scenario } from '../sim/scenario/scenario.ts';
 import type { MessageRecord } from '../sim/trace/record.ts';
 import { mcpttId, serverKeys } from './checks/keys.ts';
+import { answerToOutsider, outsiders, REFUSED } from './checks/outsider.ts';
 import { body, startLine } from './checks/sip.ts';
 import { hasElement } from './checks/xml.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
@@ -64,32 +62,13 @@ export const step3bPush: Scenario = {
           .at(-1)!;
         const before = await serverKeys(t);
         const { https } = await t.actor('mcptt-as').read<{ https: string }>('endpoints');
-        const answer = await post(`${https}/cek/v1/push`, body(pushed));
-        expect(answer, 'answer to a push without the KMS’s certificate').to.match(/^403$|^ERR_SSL_.*ALERT/);
+        for (const [what, identity] of outsiders(t)) {
+          const answer = await answerToOutsider(`${https}/cek/v1/push`, body(pushed), identity);
+          expect(answer, `answer to a push ${what}`).to.match(REFUSED);
+          t.show(`Push ${what}`, answer);
+        }
         expect(await serverKeys(t), 'keys of the server').to.deep.equal(before);
-        t.show('Push without the KMS’s certificate', answer);
       },
     },
   ],
 };
-
-/** Posts as somebody without any certificate. @returns the status, or the code of the TLS alert */
-async function post(url: string, text: string): Promise<string> {
-  const asked = request(url, {
-    method: 'POST',
-    rejectUnauthorized: false,
-    timeout: 5_000,
-    headers: { 'content-type': 'application/xml' },
-  });
-  asked.end(text);
-  try {
-    const [response] = (await once(asked, 'response')) as [IncomingMessage];
-    response.resume();
-    await once(response, 'end');
-    return String(response.statusCode);
-  } catch (error) {
-    return String((error as { code?: string }).code);
-  } finally {
-    asked.destroy();
-  }
-}

@@ -52,6 +52,7 @@ async function inThisProcess(options: WorldOptions): Promise<OpenWorld> {
   const ca = await createTestCa();
   const clock = new ShiftedClock();
   const ibc = await IbcPool.start();
+  const outsider = await ca.issue({ commonName: 'outsider' });
   const launched: Launched[] = [];
   const controls = new Map<string, InProcessControl>();
   const start = async (name: string): Promise<void> => {
@@ -101,6 +102,7 @@ async function inThisProcess(options: WorldOptions): Promise<OpenWorld> {
     clockOffset: () => Promise.resolve(0),
     advance: (ms) => clock.advance(ms),
     reset: () => reset(controls),
+    outsider,
     close,
   };
 }
@@ -143,6 +145,8 @@ async function elsewhere(options: WorldOptions, folder: string): Promise<OpenWor
         for (const control of controls.values()) if (control.kind === kind) await control.do('releaseClock');
     },
     reset: () => reset(controls),
+    // The runner is known at the control interfaces only.
+    outsider: tls,
     close,
   };
 }

@@ -1,7 +1,7 @@
 /** Runs scenarios against a world of actors, and tells reporters what happens as it happens. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { AssertionError } from 'chai';
-import type { ActorControl, ActorKind } from '../control/actor.ts';
+import type { ActorControl, ActorKind, TlsIdentity } from '../control/actor.ts';
 import { ControlError } from '../control/actor.ts';
 import { headText, summary } from '../trace/describe.ts';
 import type { MessageRecord } from '../trace/record.ts';
@@ -19,6 +19,8 @@ export interface World {
   advance(ms: number): Promise<void>;
   /** Brings the actors back to the state that every scenario starts from. */
   reset(): Promise<void>;
+  /** A certificate of the testbed's CA that names no actor, for requests that must be refused. */
+  readonly outsider?: TlsIdentity;
 }
 
 /** How often `until` looks again. */
@@ -227,6 +229,10 @@ class Hands implements StepContext {
     return this.#waits.size === 0
       ? 'the step was waiting for an actor'
       : `still waited for: ${[...this.#waits].join('; ')}`;
+  }
+
+  get outsider(): TlsIdentity | undefined {
+    return this.#world.outsider;
   }
 
   actor(name: string): ActorControl {

@@ -1,5 +1,5 @@
 /** A scenario is a typed value: what it proves, whom it needs, and its steps. Scenarios live in `scenarios/`, one a file. */
-import type { ActorControl, ActorKind } from '../control/actor.ts';
+import type { ActorControl, ActorKind, TlsIdentity } from '../control/actor.ts';
 import type { MessageRecord } from '../trace/record.ts';
 import type { Arrow } from '../trace/trace.ts';
 
@@ -52,6 +52,8 @@ export interface StepContext {
   precondition<T>(what: string, run: () => Promise<T>): Promise<T>;
   /** Moves the clocks of all actors ahead together. */
   advance(ms: number): Promise<void>;
+  /** A certificate of the testbed's CA that names no actor; undefined where the testbed has none. */
+  readonly outsider: TlsIdentity | undefined;
   /** A fact to show in the report beside the step. */
   show(label: string, value: string): void;
   /** The message that the next assertions are about, so that a failure can show it. */
