@@ -52,6 +52,7 @@ import { step2S } from './step-2s.ts';
 import { step3aRefusals } from './step-3a.ts';
 import { step3bPush } from './step-3b-push.ts';
 import { step3bPushRetry } from './step-3b-push-retry.ts';
+import { step3bUnverified } from './step-3b-unverified.ts';
 import { step4Refusals } from './step-4-refusals.ts';
 
 export const scenarios: readonly Scenario[] = [
@@ -66,6 +67,7 @@ export const scenarios: readonly Scenario[] = [
   step3aRefusals,
   step3bPush,
   step3bPushRetry,
+  step3bUnverified,
   step4Refusals,
   pol1Off,
   pol1On,

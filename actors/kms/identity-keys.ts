@@ -63,11 +63,15 @@ export class IdentityKeys {
    * A CEK as an I_MESSAGE: sealed to the receiver's UID, signed by the KMS's own (its KmsUri is its identity).
    * @param key 32 octets, stays the caller's to zero
    * @param keyId 4 octets
+   * @param senderUri another signer than the KMS, for I_MESSAGEs that are wrong on purpose
    */
-  async seal(key: Uint8Array, keyId: Uint8Array, receiverUri: string): Promise<Uint8Array> {
+  async seal(key: Uint8Array, keyId: Uint8Array, receiverUri: string, senderUri?: string): Promise<Uint8Array> {
     const { engine, certificate, clock } = this.#parts;
     const time = clock.now();
-    return sealKey({ engine, key, keyId, sender: await this.#sender(time), receiverUri, certificate, time });
+    const common = { engine, key, keyId, receiverUri, certificate, time };
+    if (senderUri === undefined) return sealKey({ ...common, sender: await this.#sender(time) });
+    const sender = await this.#signerOf(senderUri, this.periodAt(time));
+    return sealKey({ ...common, sender }).finally(() => sender.dispose());
   }
 
   close(): void {
@@ -77,12 +81,17 @@ export class IdentityKeys {
   async #sender(time: number): Promise<IdentitySigner> {
     const keyPeriodNo = this.periodAt(time);
     if (this.#signer?.keyPeriodNo === keyPeriodNo) return this.#signer;
-    const { certificate } = this.#parts;
-    const keys = await this.#keys(certificate.kmsUri, keyPeriodNo);
+    const signer = await this.#signerOf(this.#parts.certificate.kmsUri, keyPeriodNo);
     this.#signer?.dispose();
-    this.#signer = createSigner(keys, certificate);
+    this.#signer = signer;
+    return signer;
+  }
+
+  async #signerOf(identity: string, keyPeriodNo: number): Promise<IdentitySigner> {
+    const keys = await this.#keys(identity, keyPeriodNo);
+    const signer = createSigner(keys, this.#parts.certificate);
     zeroKeySet(keys);
-    return this.#signer;
+    return signer;
   }
 
   async #keys(userUri: string, keyPeriodNo: number): Promise<UserKeySet> {

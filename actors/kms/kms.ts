@@ -3,6 +3,7 @@ import type { Server } from 'node:https';
 import { join } from 'node:path';
 import type { Actor, ActorContext, Endpoints, Json, JsonObject, Peers } from '../../sim/control/actor.ts';
 import { recordingFetch } from '../../sim/trace/http.ts';
+import { parseDeviations } from '../messages/deviation.ts';
 import { closeHttps, listenHttps } from '../messages/https-server.ts';
 import { buildCekPush, type CekNews, parseCekAck } from '../messages/kms/cek.ts';
 import { type HttpsClient, httpsClient } from '../messages/kms/https.ts';
@@ -15,10 +16,10 @@ import type { CheckToken } from './authorize.ts';
 import { CekService } from './cek-service.ts';
 import { Composer } from './compose.ts';
 import { KMS_AUDIENCE, KMS_SCOPE, type KmsConfig } from './config.ts';
+import { DeviatingKeys } from './deviating-keys.ts';
 import { EventStreams } from './event-streams.ts';
 import { createHttpApp } from './http.ts';
 import { identityOf } from './identity.ts';
-import { IdentityKeys } from './identity-keys.ts';
 import { openLibsqlStore } from './libsql-store.ts';
 import { type KmsSecrets, zeroSecrets } from './master-secrets.ts';
 import { Metrics } from './metrics.ts';
@@ -59,7 +60,7 @@ interface Opened {
 /** What exists between `start` and `stop`. */
 interface Running extends Opened {
   readonly secrets: KmsSecrets;
-  readonly keys: IdentityKeys;
+  readonly keys: DeviatingKeys;
   readonly ceks: CekService;
   readonly pusher: Pusher;
   readonly events: EventStreams;
@@ -92,8 +93,10 @@ class Kms implements Actor {
       setPolicy: (args) => this.#setPolicy(args),
       resetPolicy: () => {
         this.#policy = this.#configuredPolicy();
+        this.#parts().keys.undeviate();
         return this.#setPolicy({});
       },
+      deviate: (args) => this.#deviate(args),
     };
     this.readings = {
       health: () => this.#health(),
@@ -117,7 +120,7 @@ class Kms implements Actor {
     const { secrets, certificate } = await identityOf(this.#config, inState('master-secrets.json'));
     const open = await this.#open(secrets, inState);
     const { store, audit, engine, https } = open;
-    const keys = new IdentityKeys({ engine, secrets, certificate, store, clock });
+    const keys = new DeviatingKeys({ engine, secrets, certificate, store, clock });
     const policy = (): KmsPolicy => this.#policy;
 
     const composer = new Composer({ store, keys, clock, policy });
@@ -333,6 +336,12 @@ class Kms implements Actor {
       await this.#keepDenied();
     }
     return { ended: await this.#parts().ceks.end(filter, 'revoked', { kind: 'operator' }) };
+  }
+
+  async #deviate({ to, deviate }: JsonObject): Promise<Json> {
+    if (typeof to !== 'string') throw new KmsRefusal('KMS_BAD_REQUEST', 'name in `to` the identity that is given it');
+    this.#parts().keys.deviate(to, parseDeviations(deviate));
+    return {};
   }
 
   #configuredPolicy(): KmsPolicy {
