@@ -119,11 +119,11 @@ export class IbcPool implements SakkeEngine {
     else this.#members[index] = this.#member();
   }
 
+  /** When none is left, the task has another started, and waits for it. */
   #idlest(): Member {
-    const [first, ...rest] = this.#members;
-    if (this.#closed || first === undefined) {
-      throw new IbcError('pool-closed', 'the pool has been closed or has lost all its workers: start another');
-    }
+    if (this.#closed) throw new IbcError('pool-closed', 'the pool has been closed: start another');
+    if (this.#members.length === 0) this.#members.push(this.#member());
+    const [first, ...rest] = this.#members as [Member, ...Member[]];
     return rest.reduce((least, member) => (member.load < least.load ? member : least), first);
   }
 

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { expect } from 'chai';
 import { createArithmetic } from '../../../../actors/security/ibc/backend.ts';
 import { LocalSakkeEngine } from '../../../../actors/security/ibc/engine.ts';
@@ -24,8 +25,8 @@ const codeOf = async (promise: Promise<unknown>) =>
 describe('Worker pool for SAKKE', () => {
   let pool: IbcPool;
   before(async () => {
-    pool = await IbcPool.start({ size: 2 });
-  });
+    pool = await IbcPool.start({ size: 2, startTimeout: 60_000 });
+  }).timeout(70_000);
   after(() => pool.close());
 
   it('does in threads what the engine does in this one', async () => {
@@ -88,9 +89,9 @@ describe('Worker pool for SAKKE', () => {
     let done = false;
     const turn = () => {
       turns++;
-      if (!done) setImmediate(turn);
+      if (!done) globalThis.setImmediate(turn);
     };
-    setImmediate(turn);
+    globalThis.setImmediate(turn);
     // In this thread not one turn would come to pass; on a loaded machine a round may be over before this thread is on again.
     for (let round = 0; turns <= 20 && round < 100; round++) {
       await Promise.all(Array.from({ length: 8 }, () => pool.encapsulate(ZT, b, ssv)));
@@ -100,23 +101,38 @@ describe('Worker pool for SAKKE', () => {
   });
 
   it('a worker that hangs or dies takes only its own tasks with it, and another takes its place', async () => {
-    const small = await IbcPool.start({ size: 1, taskTimeout: 1 });
+    const small = await IbcPool.start({ size: 1, taskTimeout: 1, startTimeout: 60_000 });
     try {
       expect(await codeOf(small.validateRsk(ZT, b, rsk))).to.equal('pool-worker-died');
       expect(small.size).to.equal(1);
     } finally {
       await small.close();
     }
-  });
+  }).timeout(70_000);
+
+  it('when the successor of a worker does not start either, the next task gets another', async () => {
+    const options = { size: 1, taskTimeout: 1, startTimeout: 60_000 };
+    const small = await IbcPool.start(options);
+    try {
+      options.startTimeout = 1;
+      expect(await codeOf(small.validateRsk(ZT, b, rsk))).to.equal('pool-worker-died');
+      while (small.size > 0) await setImmediate();
+      Object.assign(options, { taskTimeout: 60_000, startTimeout: 60_000 });
+      expect(toHex(await small.encapsulate(ZT, b, ssv))).to.equal(appendix.text('SED'));
+      expect(small.size).to.equal(1);
+    } finally {
+      await small.close();
+    }
+  }).timeout(120_000);
 
   it('a worker that does not start in time is said so', async () => {
     expect(await codeOf(IbcPool.start({ size: 1, startTimeout: 1 }))).to.equal('pool-worker-died');
   });
 
   it('a closed pool takes no task', async () => {
-    const closed = await IbcPool.start({ size: 1 });
+    const closed = await IbcPool.start({ size: 1, startTimeout: 60_000 });
     await closed.close();
     await closed.close();
     expect(await codeOf(closed.prepare(rsk))).to.equal('pool-closed');
-  });
+  }).timeout(70_000);
 });
