@@ -113,7 +113,7 @@ export class Controller implements ConnectionEvents {
     else {
       const callId = text.callId;
       const dialog = callId === undefined ? undefined : core.dialogs.findByCallId(callId);
-      if (dialog === undefined) uac.sendOutsideDialog(app, id, text, routeUri);
+      if (dialog?.established !== true) uac.sendOutsideDialog(app, id, text, routeUri);
       else calls.send(app, id, dialog.id, text, routeUri);
     }
   }

@@ -96,7 +96,7 @@ export class Calls implements UasDialogs, UacDialogs, TimerOwner {
     if (text.method === 'ACK' && (dialog === undefined || dialog.status >= 300) && this.#failed.delete(dialogId)) {
       throw refused(ACK_IS_OURS);
     }
-    if (dialog === undefined) throw refused('Server error: unable to find dialog for dialog id provided');
+    if (dialog?.established !== true) throw refused('Server error: unable to find dialog for dialog id provided');
     if (dialog.app.closed && dialog.method === 'INVITE') this.#orphaned(dialog);
     if (text.method === 'ACK') this.#acks.send(app, messageId, dialog, text, routeUri);
     else if (text.method === 'PRACK') this.#acks.sendPrack(app, messageId, dialog, text, routeUri);

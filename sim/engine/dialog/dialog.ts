@@ -125,6 +125,11 @@ export class Dialog {
     return this.#state;
   }
 
+  /** False for a UAC's while no response has named the other side (12.1.2): nothing can be sent in it. */
+  get established(): boolean {
+    return this.role === 'uas' || this.remoteTag !== undefined || this.#state !== 'early';
+  }
+
   /**
    * Holds the dialog's frames back for a turn: an application that learns by a promise of the 2xx that it sent or got must
    * be able to listen before what comes at its heels (ACK, NOTIFY, BYE) arrives.

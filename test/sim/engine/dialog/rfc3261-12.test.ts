@@ -418,6 +418,23 @@ describe('sim/engine: requests in dialogs (RFC 3261 12.2, 14)', () => {
     await peer.response(200, 'BYE');
   });
 
+  it('before the other side is named there is no dialog to send in (12.1.2): NOK, and the call goes on', async () => {
+    const { tokens, sip } = await app.ask('sip||', `INVITE sip:bob@127.0.0.1:${peer.port} SIP/2.0\r\n\r\n`);
+    const invite = await peer.request('INVITE');
+    const id = `${invite.callId};from-tag=${invite.from!.tag}`;
+    const early = await app.ask(`sip||${id}`, 'SUBSCRIBE sip:placeholder SIP/2.0\r\nEvent: dialog\r\n\r\n');
+    const reason = 'Server error: unable to find dialog for dialog id provided';
+    expect(early.tokens.slice(3)).to.deep.equal(['NOK', reason]);
+    const callId = /^Call-ID: .*$/im.exec(sip!.toString())![0];
+    await app.ask('sip||', `OPTIONS sip:bob@127.0.0.1:${peer.port} SIP/2.0\r\n${callId}\r\n\r\n`);
+    peer.send(responseText(await peer.request('OPTIONS'), 603, { tag: 'x' }));
+    await app.response(603);
+    peer.send(responseText(invite, 200, { tag: 'b', headers: [`Contact: <sip:bob@127.0.0.1:${peer.port}>`] }));
+    expect((await app.response(200)).transaction).to.equal(tokens[10]);
+    expect((await app.ask(`sip||${id}`, 'ACK sip:placeholder SIP/2.0\r\n\r\n')).tokens[3]).to.equal('OK');
+    await peer.request('ACK');
+  });
+
   it('a second 2xx with another tag (a fork) is acknowledged and ended by the stack (13.2.2.4)', async () => {
     await app.ask('sip||', `INVITE sip:bob@127.0.0.1:${peer.port} SIP/2.0\r\n\r\nv=0\r\n`);
     const invite = await peer.request('INVITE');
