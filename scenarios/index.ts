@@ -41,6 +41,7 @@ import { multi1TwoClients } from './multi-1-two-clients.ts';
 import { order1 } from './order-1.ts';
 import { pol1Off } from './pol-1-off.ts';
 import { pol1On } from './pol-1-on.ts';
+import { pol1PerService } from './pol-1-per-service.ts';
 import { pol1Switched } from './pol-1-switched.ts';
 import { privateCall } from './private-call.ts';
 import { step0FalseNetwork } from './step-0-false-network.ts';
@@ -71,6 +72,7 @@ export const scenarios: readonly Scenario[] = [
   step4Refusals,
   pol1Off,
   pol1On,
+  pol1PerService,
   pol1Switched,
   multi1AfterStep4,
   multi1AtOnce,

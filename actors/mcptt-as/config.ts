@@ -1,14 +1,12 @@
+import type { ServiceProtection } from '../messages/service-protection.ts';
 import type { UserProfile } from '../messages/user-profile.ts';
 import type { Profile } from '../security/smime/profiles.ts';
 import type { EngineAddress } from './drachtio.ts';
 
 /** What the MCPTT service provider has decided. */
 export interface McpttPolicy {
-  readonly protection: {
-    /** POL-1: whether SIP MIME bodies between client and server must be protected under a CEK. */
-    readonly required: boolean;
-    readonly profile: Profile;
-  };
+  /** POL-1: whether, and for which services, SIP MIME bodies between client and server must be protected under a CEK. */
+  readonly protection: ServiceProtection & { readonly profile: Profile };
   /** STEP-2S: methods that a registered, not yet authorized UE may use. */
   readonly defaultServices: readonly string[];
   /** Whether a binding ends when the access token that made it expires. */

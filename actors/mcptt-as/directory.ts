@@ -3,6 +3,7 @@ import type { BodyProtection } from '../messages/body-protection.ts';
 import { MCPTT_INFO_TYPE, type McpttInfo, parseMcpttInfo } from '../messages/mcptt-info.ts';
 import { type MimeEntity, mediaTypeOf } from '../messages/mime.ts';
 import { leavesOf } from '../messages/multipart.ts';
+import { goesInClear, mustBeProtected, needsCek, type Service } from '../messages/service-protection.ts';
 import { identityKey, retiredKeyId, WARNINGS, warningText } from '../messages/sip-headers.ts';
 import type { UserProfile } from '../messages/user-profile.ts';
 import type { CekKeyStore } from '../security/cek/key-store.ts';
@@ -43,7 +44,7 @@ export class Directory {
    * The authorized user that a request comes from.
    * @throws Refusal 403 before step 4, and as openRequest
    */
-  async authorised(request: SipRequest): Promise<AuthorisedRequest> {
+  async authorised(request: SipRequest, service: Service): Promise<AuthorisedRequest> {
     const sender = await this.#options.admission.sender(request);
     const bound = (
       await Promise.all(sender.sessions.map((session) => this.#options.bindings.bySession(session.sipSession)))
@@ -51,7 +52,7 @@ export class Directory {
     // STEP-1N comes before everything else: who is not bound is not told whether a body could be opened.
     if (bound.length === 0) throw new Refusal(403, WARNINGS.notYetAuthorised);
     refuseExtensions(request);
-    const opened = await openRequest(request, sender, this.#opening());
+    const opened = await openRequest(request, sender, this.#opening(service));
     const { info, content } = readContent(opened.entity);
     const named = opened.cek?.userUri ?? info['mcptt-calling-user-id'];
     const caller = bound.find(
@@ -68,10 +69,14 @@ export class Directory {
    * Opens a later message of a party that is already known (a response, a re-INVITE).
    * @throws Refusal as openRequest, and 493 when it is under a key of somebody else
    */
-  async openFrom(party: Binding, message: SipMessage): Promise<{ info: McpttInfo; content: readonly MimeEntity[] }> {
+  async openFrom(
+    party: Binding,
+    message: SipMessage,
+    service: Service,
+  ): Promise<{ info: McpttInfo; content: readonly MimeEntity[] }> {
     const session = await this.#options.sessions.get(party.sipSession);
     const sender = { impus: [party.impu], sessions: session === undefined ? [] : [session] };
-    const opened = await openRequest(message, sender, this.#opening());
+    const opened = await openRequest(message, sender, this.#opening(service));
     if (opened.cek !== undefined && identityKey(opened.cek.userUri) !== identityKey(party.mcpttId)) {
       throw new Refusal(403, WARNINGS.authorisationFailed);
     }
@@ -89,12 +94,12 @@ export class Directory {
   }
 
   /** An entity as it goes to a user: under the user's own CEK, in clear only where policy does not ask for protection. */
-  async sealFor(party: Binding, entity: MimeEntity): Promise<MimeEntity> {
+  async sealFor(party: Binding, entity: MimeEntity, service: Service): Promise<MimeEntity> {
     const { mcpttId: userUri, sipSession, clientId } = party;
     const ceks = this.#options.ceks();
-    const { required } = this.#options.policy().protection;
-    if (!required && !ceks.list().some((cek) => cek.userUri === userUri && cek.sipSession === sipSession))
-      return entity;
+    const { protection } = this.#options.policy();
+    const holdsCek = ceks.list().some((cek) => cek.userUri === userUri && cek.sipSession === sipSession);
+    if (goesInClear(protection, service) || (!needsCek(protection) && !holdsCek)) return entity;
     try {
       return await this.#options.protection().protect(entity, ceks.sealing({ userUri, sipSession, clientId }));
     } catch {
@@ -124,9 +129,9 @@ export class Directory {
       );
   }
 
-  #opening(): { protection: BodyProtection; ceks: CekKeyStore; required: boolean } {
+  #opening(service: Service): { protection: BodyProtection; ceks: CekKeyStore; required: boolean } {
     const { protection, ceks, policy } = this.#options;
-    return { protection: protection(), ceks: ceks(), required: policy().protection.required };
+    return { protection: protection(), ceks: ceks(), required: mustBeProtected(policy().protection, service) };
   }
 }
 

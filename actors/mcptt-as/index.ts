@@ -11,6 +11,7 @@ import {
 import { type Deviation, deviationValue, parseDeviations } from '../messages/deviation.ts';
 import { closeHttps, type HttpsListening, listenHttps } from '../messages/https-server.ts';
 import { type HttpsClient, httpsClient } from '../messages/kms/https.ts';
+import { readServices, SERVICES } from '../messages/service-protection.ts';
 import type { SakkeEngine } from '../security/ibc/engine.ts';
 import { IbcPool } from '../security/ibc/pool.ts';
 import { KmsClientError } from '../security/kms-client/errors.ts';
@@ -277,22 +278,26 @@ function sipUriOf(endpoints: Endpoints | undefined): string | undefined {
 /** @throws McpttAsError `MCPTT_AS_ARGUMENT` */
 function changedPolicy(policy: McpttPolicy, args: JsonObject): McpttPolicy {
   const { required, profile, defaultServices, tokenExpiryEndsBinding } = args;
+  const services = args.services === undefined ? policy.protection.services : readServices(args.services);
   const known = PROFILES.find((name) => name === profile);
-  const services = Array.isArray(defaultServices)
+  const methods = Array.isArray(defaultServices)
     ? defaultServices.filter((name) => typeof name === 'string')
     : undefined;
-  if ((profile !== undefined && known === undefined) || (defaultServices !== undefined && services === undefined)) {
+  if ((profile !== undefined && known === undefined) || (defaultServices !== undefined && methods === undefined)) {
     throw new McpttAsError(
       'MCPTT_AS_ARGUMENT',
       `profile is one of ${PROFILES.join(', ')}, defaultServices a list of methods`,
     );
   }
+  if (args.services !== undefined && services === undefined)
+    throw new McpttAsError('MCPTT_AS_ARGUMENT', `services says true or false of ${SERVICES.join(', ')}`);
   return {
     protection: {
       required: typeof required === 'boolean' ? required : policy.protection.required,
+      ...(services === undefined ? {} : { services }),
       profile: known ?? policy.protection.profile,
     },
-    defaultServices: services ?? policy.defaultServices,
+    defaultServices: methods ?? policy.defaultServices,
     tokenExpiryEndsBinding:
       typeof tokenExpiryEndsBinding === 'boolean' ? tokenExpiryEndsBinding : policy.tokenExpiryEndsBinding,
   };

@@ -20,7 +20,7 @@ export interface MessagingOptions {
 
 /** Carries a MESSAGE over; the sender gets 200 when one of the receiver's clients took it. @throws Refusal */
 export async function handleMessage(request: SipRequest, options: MessagingOptions): Promise<void> {
-  const { caller, info, content } = await options.directory.authorised(request);
+  const { caller, info, content } = await options.directory.authorised(request, 'messaging');
   const receivers = await options.directory.reach(info['mcptt-request-uri']);
   const inner = buildMultipart([
     buildMcpttInfo({ 'mcptt-request-uri': receivers[0]!.mcpttId, 'mcptt-calling-user-id': caller.mcpttId }),
@@ -31,7 +31,7 @@ export async function handleMessage(request: SipRequest, options: MessagingOptio
       method: 'MESSAGE',
       uri: receiver.impu,
       headers: terminatingHeaders(options.psi, receiver),
-      body: await options.directory.sealFor(receiver, inner),
+      body: await options.directory.sealFor(receiver, inner, 'messaging'),
     });
   const deliver = async (receiver: Binding): Promise<number> => {
     const answer = await send(receiver);

@@ -66,14 +66,14 @@ export class PrivateCalls {
       cancelled = true;
       cancel();
     });
-    const { caller, info, content } = await directory.authorised(request);
+    const { caller, info, content } = await directory.authorised(request, 'private-call');
     if (userOf(caller.mcpttId)?.privateCall !== true) throw new Refusal(403, WARNINGS.privateCallNotAllowed);
     // A user with several clients is called at the one that was authorized last.
     const called = (await directory.reach(info['mcptt-request-uri'])).at(-1)!;
     if (userOf(called.mcpttId)?.privateCall !== true) throw new Refusal(403, WARNINGS.privateCallNotAllowed);
     const inner = innerOf(called, caller, content);
     const place = async (): Promise<{ dialog: SipDialog; answer: SipAnswer }> => {
-      const body = await directory.sealFor(called, inner);
+      const body = await directory.sealFor(called, inner, 'private-call');
       const outgoing = { method: 'INVITE', uri: called.impu, headers: terminatingHeaders(psi, called), body };
       return this.#options.sip().call(outgoing, (cancelLeg) => {
         cancel = cancelLeg;
@@ -133,11 +133,11 @@ export class PrivateCalls {
     const request = sip.incoming(req, res);
     const carry = async (): Promise<void> => {
       const { directory } = this.#options;
-      const { content } = await directory.openFrom(from.party, request);
+      const { content } = await directory.openFrom(from.party, request, 'private-call');
       const inner = innerOf(to.party, from.party, content);
-      let answer = await sip.reinvite(to.dialog, await directory.sealFor(to.party, inner));
+      let answer = await sip.reinvite(to.dialog, await directory.sealFor(to.party, inner, 'private-call'));
       if (directory.canBeResealed(to.party, answer.header('Warning'))) {
-        answer = await sip.reinvite(to.dialog, await directory.sealFor(to.party, inner));
+        answer = await sip.reinvite(to.dialog, await directory.sealFor(to.party, inner, 'private-call'));
       }
       if (answer.status >= 300) throw new Refusal(answer.status);
       await request.answer(200, { body: await this.#carry(to, answer, from.party) });
@@ -149,8 +149,8 @@ export class PrivateCalls {
 
   /** Opens what one end sent and seals it for the other. */
   async #carry(from: Leg, message: SipAnswer | SipRequest, to: Binding): Promise<MimeEntity> {
-    const { content } = await this.#options.directory.openFrom(from.party, message);
-    return this.#options.directory.sealFor(to, innerOf(to, from.party, content));
+    const { content } = await this.#options.directory.openFrom(from.party, message, 'private-call');
+    return this.#options.directory.sealFor(to, innerOf(to, from.party, content), 'private-call');
   }
 
   #end(id: string, legs: readonly Leg[]): void {

@@ -14,6 +14,7 @@ import { MCPTT_INFO_TYPE, type McpttInfo, parseMcpttInfo } from '../messages/mcp
 import { type MimeEntity, mediaTypeOf } from '../messages/mime.ts';
 import { leavesOf } from '../messages/multipart.ts';
 import { POC_SETTINGS_TYPE, parsePocSettings } from '../messages/poc-settings.ts';
+import { mustBeProtected } from '../messages/service-protection.ts';
 import { PUBLISH_FOREVER, sameIdentity, WARNINGS } from '../messages/sip-headers.ts';
 import { buildUserProfile, type UserProfile } from '../messages/user-profile.ts';
 import type { CekKeyStore } from '../security/cek/key-store.ts';
@@ -67,7 +68,7 @@ export async function handlePublish(request: SipRequest, options: PublishOptions
   const opened = await openRequest(request, sender, {
     protection: options.protection(),
     ceks: options.ceks(),
-    required: options.policy().protection.required,
+    required: mustBeProtected(options.policy().protection, 'authorisation'),
   });
   const publication = readPublication(opened.entity, expires);
   const authorised = await authorise(publication, opened, sender, previous, options);

@@ -17,7 +17,7 @@ import { buildMultipart } from '../messages/multipart.ts';
 import { CONTACT_FEATURES } from '../messages/sip-headers.ts';
 import { UeError } from './errors.ts';
 import type { McpttClient } from './mcptt-client.ts';
-import { ORIGINATING_HEADERS, openForUser, type ReceivingContext, rejectionOf } from './messaging.ts';
+import { type ForUser, ORIGINATING_HEADERS, openForUser, type ReceivingContext, rejectionOf } from './messaging.ts';
 import { refusal } from './publish.ts';
 import { answerDirection, buildSdp, type Direction, directionOf } from './sdp.ts';
 import { type SealingContext, sealFor, sendSealed } from './sealing.ts';
@@ -107,7 +107,7 @@ export class Calls {
     };
     this.#calls.set(call.id, call);
     try {
-      await sendSealed(client, this.#innerOf(call, deviations), deviations, context, invite);
+      await sendSealed(client, this.#innerOf(call, deviations), 'private-call', deviations, context, invite);
       return call.id;
     } catch (error) {
       this.#move(call, call.state === 'inviting' ? 'refused' : 'hung-up');
@@ -122,7 +122,7 @@ export class Calls {
     call.localDirection = call.localDirection === 'sendrecv' ? 'sendonly' : 'sendrecv';
     call.sdpVersion += 1;
     const context = this.#context();
-    await sendSealed(call.client, this.#innerOf(call, deviations), deviations, context, (body) => {
+    await sendSealed(call.client, this.#innerOf(call, deviations), 'private-call', deviations, context, (body) => {
       const options = sipJsBody(body);
       const extraHeaders = [...options.extraHeaders, `Contact: <${context.contact}>`];
       return this.#answered(call, (delegate) => call.session!.invite(delegate, { ...options, extraHeaders }));
@@ -147,10 +147,7 @@ export class Calls {
   async receive(request: IncomingInviteRequest): Promise<void> {
     try {
       request.trying();
-      const { client, info, content } = await openForUser(
-        receivedSip(request.message).entity(),
-        this.#context().receiving,
-      );
+      const { client, info, content } = await this.#open(receivedSip(request.message).entity());
       const call = this.#newCall(client, info['mcptt-calling-user-id'] ?? '', false);
       this.#takeSdp(call, content);
       call.localDirection = answerDirection(call.remoteDirection ?? 'sendrecv');
@@ -208,7 +205,7 @@ export class Calls {
           clearTimeout(bound);
           response.ack();
           const take = async (): Promise<void> => {
-            const { content } = await openForUser(receivedSip(message).entity(), this.#context().receiving);
+            const { content } = await this.#open(receivedSip(message).entity());
             this.#takeSdp(call, content);
             this.#move(call, call.state === 'inviting' ? 'answered' : 'renegotiated');
             this.#follow(call, session);
@@ -240,7 +237,7 @@ export class Calls {
 
   async #renegotiate(call: Call, request: IncomingInviteRequest): Promise<void> {
     try {
-      const { content } = await openForUser(receivedSip(request.message).entity(), this.#context().receiving);
+      const { content } = await this.#open(receivedSip(request.message).entity());
       this.#takeSdp(call, content);
       call.localDirection = answerDirection(call.remoteDirection ?? 'sendrecv');
       call.sdpVersion += 1;
@@ -258,8 +255,12 @@ export class Calls {
     if (call.state === 'established') call.renegotiations += 1;
   }
 
+  #open(body: MimeEntity | undefined): Promise<ForUser> {
+    return openForUser(body, 'private-call', this.#context().receiving);
+  }
+
   #seal(call: Call): Promise<MimeEntity> {
-    return sealFor(call.client, this.#innerOf(call, []), [], this.#context());
+    return sealFor(call.client, this.#innerOf(call, []), 'private-call', [], this.#context());
   }
 
   #innerOf(call: Call, deviations: readonly Deviation[]): MimeEntity {

@@ -1,3 +1,4 @@
+import type { ServiceProtection } from '../messages/service-protection.ts';
 import type { UsimCard } from './usim.ts';
 
 /** An MCPTT user of this UE, and what the person types at the IdM. */
@@ -21,6 +22,8 @@ export interface UeConfig {
   /** The MCPTT server's identity, whose signature the UE expects. */
   readonly mcpttServerId: string;
   readonly protectionProfile: 'kek' | 'kek+sign' | 'direct';
+  /** Which services of the MCPTT server are protected (POL-1); all unless given. */
+  readonly protection?: ServiceProtection;
   /** `urn:uuid:` of the device; drawn when absent. */
   readonly instanceId?: string;
   /** What REGISTER asks for, seconds; default 600000 (TS 24.229 5.1.1.2.1). */

@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import type { ActorContext, JsonObject, Peers } from '../../sim/control/actor.ts';
 import { type Deviation, deviateOctets, parseDeviations } from '../messages/deviation.ts';
+import { goesInClear, type ServiceProtection } from '../messages/service-protection.ts';
 import { CekKeyStore } from '../security/cek/key-store.ts';
 import { attach, type EpsAttachment } from './attach.ts';
 import { Calls } from './calls.ts';
@@ -27,6 +28,7 @@ export interface UePorts {
 }
 
 const DEFAULT_EXPIRES = 600_000;
+const ALL_PROTECTED: ServiceProtection = { required: true };
 
 export class UserEquipment {
   readonly #config: UeConfig;
@@ -34,6 +36,8 @@ export class UserEquipment {
   readonly #ports: () => UePorts;
   readonly #instanceId: string;
   readonly #clients: ReadonlyMap<string, McpttClient>;
+  /** What the provider says of the services; as configured until it changes its mind. */
+  protection: ServiceProtection;
   #usim: Usim;
   #ceks: CekKeyStore;
   #access: SipAccess;
@@ -48,13 +52,18 @@ export class UserEquipment {
     this.#config = config;
     this.#ctx = ctx;
     this.#ports = ports;
+    this.protection = config.protection ?? ALL_PROTECTED;
     this.#instanceId = config.instanceId ?? `urn:uuid:${randomUUID()}`;
     this.#usim = new Usim(config.usim);
     this.#ceks = this.#newKeyStore();
     this.#clients = new Map(
       config.users.map(({ user, password, clientId }) => [
         user,
-        new McpttClient({ user, password, clientId: clientId ?? `urn:uuid:${randomUUID()}` }, () => this.#ceks),
+        new McpttClient(
+          { user, password, clientId: clientId ?? `urn:uuid:${randomUUID()}` },
+          () => this.#ceks,
+          (service) => goesInClear(this.protection, service),
+        ),
       ]),
     );
     this.#access = this.#newAccess();
@@ -270,6 +279,7 @@ export class UserEquipment {
 
   /** The UE goes off and on: keys, tokens and the SIP session are gone, nobody was told. The USIM keeps its numbers. */
   async restart(): Promise<void> {
+    this.protection = this.#config.protection ?? ALL_PROTECTED;
     this.#usim = new Usim(this.#config.usim, this.#usim.saveSequences());
     await this.#shutDown();
     for (const client of this.clients) client.emptyInbox();

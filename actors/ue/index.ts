@@ -2,6 +2,7 @@
 import { decodeProtectedHeader } from 'jose';
 import type { Actor, ActorContext, Endpoints, JsonObject, Peers } from '../../sim/control/actor.ts';
 import { createBodyProtection } from '../messages/body-protection.ts';
+import { readServices, SERVICES } from '../messages/service-protection.ts';
 import { EccsiVerifier } from '../security/ibc/eccsi-native.ts';
 import type { SakkeEngine } from '../security/ibc/engine.ts';
 import { IbcPool } from '../security/ibc/pool.ts';
@@ -81,6 +82,13 @@ class Ue implements Actor {
     setProfile: (args) => {
       this.#profile = profileOf(args);
       return Promise.resolve({ profile: this.#profile });
+    },
+    setProtection: (args) => {
+      const services = readServices(args.services);
+      if (services === undefined)
+        throw new UeError('UE_ARGUMENT', `"services" says true or false of ${SERVICES.join(', ')}`);
+      this.#equipment.protection = { ...this.#equipment.protection, services };
+      return Promise.resolve({ services });
     },
     restart: () => {
       this.#profile = this.#config.protectionProfile;

@@ -1,5 +1,6 @@
 /** One MCPTT user on this UE: tokens, key material, the state of the service, messages. */
 import type { JsonObject } from '../../sim/control/actor.ts';
+import type { Service } from '../messages/service-protection.ts';
 import type { UserProfile } from '../messages/user-profile.ts';
 import type { CekKeyStore, UsableCek } from '../security/cek/key-store.ts';
 import { type ClientEvent, type ClientState, nextClientState } from './client-state.ts';
@@ -31,6 +32,7 @@ export class McpttClient {
   readonly clientId: string;
   readonly #inbox: InboxMessage[] = [];
   readonly #ceks: () => CekKeyStore;
+  readonly #inClear: (service: Service) => boolean;
   #state: ClientState = 'logged-out';
   #login: LoggedIn | undefined;
   #kms: KmsPort | undefined;
@@ -38,11 +40,17 @@ export class McpttClient {
   /** The KMS said that this service is not protected (POL-1). */
   unprotected = false;
 
-  constructor(identity: { user: string; password: string; clientId: string }, ceks: () => CekKeyStore) {
+  /** @param inClear which services the provider leaves unprotected while others are not */
+  constructor(
+    identity: { user: string; password: string; clientId: string },
+    ceks: () => CekKeyStore,
+    inClear: (service: Service) => boolean,
+  ) {
     this.user = identity.user;
     this.password = identity.password;
     this.clientId = identity.clientId;
     this.#ceks = ceks;
+    this.#inClear = inClear;
   }
 
   /** Messages that arrived, the newest last; as many as are kept. */
@@ -95,6 +103,11 @@ export class McpttClient {
     await this.#kms?.close();
     this.#login = login;
     this.#kms = kms;
+  }
+
+  /** POL-1: whether bodies of this service travel in clear, in both directions. */
+  usesInClear(service: Service): boolean {
+    return this.unprotected || this.#inClear(service);
   }
 
   bind(binding: Binding): void {

@@ -5,6 +5,7 @@ import { type Deviation, deviateFields } from '../messages/deviation.ts';
 import { buildMcpttInfo, MCPTT_INFO_TYPE, type McpttInfo, parseMcpttInfo } from '../messages/mcptt-info.ts';
 import { type MimeEntity, mediaTypeOf, mimeEntity } from '../messages/mime.ts';
 import { buildMultipart, leavesOf } from '../messages/multipart.ts';
+import type { Service } from '../messages/service-protection.ts';
 import {
   ACCEPT_CONTACT,
   formatWarning,
@@ -47,7 +48,7 @@ export async function sendMessage(
     buildMcpttInfo(deviateFields(deviations, 'mcptt-info', info)),
     mimeEntity('text/plain; charset=utf-8', text, [['Content-Transfer-Encoding', '8bit']]),
   ]);
-  return sendSealed(client, inner, deviations, context, async (body) => {
+  return sendSealed(client, inner, 'messaging', deviations, context, async (body) => {
     const response = await context.send({
       method: 'MESSAGE',
       requestUri: context.psi,
@@ -69,7 +70,8 @@ export interface ReceivingContext {
 /** Takes a MESSAGE from the server, answers it, and puts the text into the inbox of the user whose key opened it. */
 export async function receiveMessage(request: IncomingMessageRequest, context: ReceivingContext): Promise<void> {
   try {
-    const { info, content, client, keyId } = await openForUser(receivedSip(request.message).entity(), context);
+    const body = receivedSip(request.message).entity();
+    const { info, content, client, keyId } = await openForUser(body, 'messaging', context);
     const text = content.find((part) => mediaTypeOf(part).type === 'text/plain');
     if (text === undefined) throw new UeError('UE_BODY_REFUSED', 'the MESSAGE holds no text', { why: 'malformed' });
     client.arrived({
@@ -92,11 +94,15 @@ export interface ForUser {
 }
 
 /** Opens what the server sent and finds whose it is. @throws UeError `UE_BODY_REFUSED` and parsing errors */
-export async function openForUser(body: MimeEntity | undefined, context: ReceivingContext): Promise<ForUser> {
+export async function openForUser(
+  body: MimeEntity | undefined,
+  service: Service,
+  context: ReceivingContext,
+): Promise<ForUser> {
   const clients = context.clients();
   if (body === undefined)
     throw new UeError('UE_BODY_REFUSED', 'a body was expected and there is none', { why: 'missing' });
-  const { entity, cek } = await openFromServer(body, clients, context.ceks());
+  const { entity, cek } = await openFromServer(body, service, clients, context.ceks());
   const leaves = leavesOf(entity);
   const infoPart = leaves.find((leaf) => mediaTypeOf(leaf).type === MCPTT_INFO_TYPE);
   if (infoPart === undefined) throw new UeError('UE_BODY_REFUSED', 'the body has no mcptt-info', { why: 'malformed' });
@@ -108,7 +114,7 @@ export async function openForUser(body: MimeEntity | undefined, context: Receivi
   if (client === undefined)
     throw new UeError('UE_BODY_REFUSED', 'the body is for no user of this UE', { why: 'of another user' });
   // Another user of this UE may be without protection; that lets nobody write to this one in clear.
-  if (cek === undefined && !client.unprotected) throw inClear();
+  if (cek === undefined && !client.usesInClear(service)) throw inClear();
   return { client, info, content: leaves.filter((leaf) => leaf !== infoPart), keyId: cek?.keyId };
 }
 

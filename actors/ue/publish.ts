@@ -41,7 +41,7 @@ export async function publish(
     throw new UeError('UE_BODY_REFUSED', 'the 200 to the PUBLISH has no body; the profile was expected', {
       status: response.status,
     });
-  const { entity } = await openFromServer(body, [client], context.ceks);
+  const { entity } = await openFromServer(body, 'authorisation', [client], context.ceks);
   if (mediaTypeOf(entity).type !== USER_PROFILE_TYPE) {
     throw new UeError('UE_BODY_REFUSED', `the 200 to the PUBLISH holds no ${USER_PROFILE_TYPE}`, {
       status: response.status,
@@ -78,6 +78,7 @@ async function exchange(
   const response = await sendSealed(
     client,
     innerEntity(info, deviations, context),
+    'authorisation',
     deviations,
     context,
     async (body) => {

@@ -9,6 +9,7 @@ import {
 } from '../messages/body-protection.ts';
 import { type Deviation, DeviationError, deviateOctets, deviationValue } from '../messages/deviation.ts';
 import { type MimeEntity, parseMime, serialiseMime } from '../messages/mime.ts';
+import type { Service } from '../messages/service-protection.ts';
 import { retiredKeyId } from '../messages/sip-headers.ts';
 import { CekError } from '../security/cek/errors.ts';
 import type { CekKeyStore, UsableCek } from '../security/cek/key-store.ts';
@@ -41,6 +42,7 @@ export interface SealingContext {
 export function sealFor(
   client: McpttClient,
   entity: MimeEntity,
+  service: Service,
   deviations: readonly Deviation[],
   context: SealingContext,
 ): Promise<MimeEntity> {
@@ -49,7 +51,7 @@ export function sealFor(
   const protection = deviationValue(deviations, 'cms', 'protection');
   if (protection !== undefined && protection !== 'none')
     throw new DeviationError('cms protection can be set to none only');
-  if (protection === 'none' || client.unprotected) return Promise.resolve(inner);
+  if (protection === 'none' || client.usesInClear(service)) return Promise.resolve(inner);
   const key = keyFor(client, deviations, context);
   const changes = bodyChanges(deviations);
   const kms = signerFor(client, deviations, context);
@@ -68,11 +70,12 @@ export function sealFor(
 export async function sendSealed<T>(
   client: McpttClient,
   entity: MimeEntity,
+  service: Service,
   deviations: readonly Deviation[],
   context: SealingContext,
   send: (body: MimeEntity) => Promise<T>,
 ): Promise<T> {
-  const seal = (): Promise<MimeEntity> => sealFor(client, entity, deviations, context);
+  const seal = (): Promise<MimeEntity> => sealFor(client, entity, service, deviations, context);
   const body = await seal();
   try {
     return await send(body);
@@ -128,11 +131,12 @@ const cannotBeChecked =
  */
 export async function openFromServer(
   body: MimeEntity,
+  service: Service,
   clients: readonly McpttClient[],
   ceks: CekKeyStore,
 ): Promise<{ entity: MimeEntity; cek: UsableCek | undefined }> {
   if (!isProtected(body)) {
-    if (clients.some((client) => client.unprotected)) return { entity: body, cek: undefined };
+    if (clients.some((client) => client.usesInClear(service))) return { entity: body, cek: undefined };
     throw inClear();
   }
   let keyId: string | undefined;

@@ -1,6 +1,7 @@
 /** Makes one actor from the fixtures and its place, with the SIP engine beside it where it needs one. */
 import { join } from 'node:path';
 import type { PolicyChange } from '../../actors/kms/policy.ts';
+import { needsCek } from '../../actors/messages/service-protection.ts';
 import type { SakkeEngine } from '../../actors/security/ibc/engine.ts';
 import { FixtureError, type Fixtures, type Policy } from '../../fixtures/load.ts';
 import type { Actor, ActorContext, ActorKind, Endpoints } from '../control/actor.ts';
@@ -190,6 +191,7 @@ async function make(
           kmsUri: network.kmsUri,
           mcpttServerId: network.mcpttServerId,
           protectionProfile: policy.protection.profile,
+          protection: policy.protection,
         },
         context,
         shared,
@@ -201,7 +203,7 @@ async function make(
 /** The provider's policy in the KMS's terms and in milliseconds. */
 function kmsPolicy({ protection, keyMaterial, cek }: Policy): PolicyChange {
   return {
-    protectionRequired: protection.required,
+    protectionRequired: needsCek(protection),
     ...keyMaterial,
     cek: { lifetime: cek.lifetime * 1000, overlap: cek.overlap * 1000, rotateAfterMessages: cek.maxMessages },
     pushWait: cek.pushWait * 1000,
