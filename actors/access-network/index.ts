@@ -2,7 +2,7 @@
 import { lookup } from 'node:dns/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Actor, ActorContext, Endpoints, JsonObject, Peers } from '../../sim/control/actor.ts';
-import { parseDeviations } from '../messages/deviation.ts';
+import { type Deviation, deviateOctets, parseDeviations } from '../messages/deviation.ts';
 import { NasLink } from '../messages/nas/link.ts';
 import { type ConnectivityOptions, ipv4Octets } from '../messages/nas/pco.ts';
 import { Auc } from '../security/aka/auc.ts';
@@ -36,8 +36,14 @@ class AccessNetwork implements Actor {
       return {};
     },
     deviate: ({ imsi, deviate }) => {
-      if (imsi === undefined) this.#auc.endDeviations();
-      else this.#auc.deviate(text(imsi, 'imsi'), parseDeviations(deviate));
+      if (imsi === undefined) {
+        this.#auc.endDeviations();
+        this.#deviations.clear();
+        return Promise.resolve({});
+      }
+      const deviations = parseDeviations(deviate);
+      this.#auc.deviate(text(imsi, 'imsi'), deviations);
+      this.#deviations.set(text(imsi, 'imsi'), deviations);
       return Promise.resolve({});
     },
   };
@@ -60,6 +66,7 @@ class AccessNetwork implements Actor {
   readonly #services: UeContextServices;
   readonly #attached = new Map<string, UeContext>();
   readonly #addresses = new Map<string, string>();
+  readonly #deviations = new Map<string, readonly Deviation[]>();
   readonly #serving = new Map<Socket, Promise<void>>();
   #server: Server | undefined;
   #endpoints: Endpoints = {};
@@ -82,6 +89,7 @@ class AccessNetwork implements Actor {
       guardMs: config.guardMs ?? DEFAULT_GUARD_MS,
       sipCore: () => this.#sipCore,
       allocateAddress: (imsi) => this.#allocateAddress(imsi),
+      changeNas: (imsi, pdu) => deviateOctets(this.#deviations.get(imsi) ?? [], 'nas', pdu),
       onRegistered: (ue) => {
         // TS 24.301 5.5.1.2.7 case f: a new attach replaces what was there.
         this.#attached.get(ue.imsi)?.close();

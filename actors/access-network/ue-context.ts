@@ -47,6 +47,8 @@ export interface UeContextServices {
   /** Where the SIP core is; undefined until the access network has been told. */
   sipCore(): ConnectivityOptions | undefined;
   allocateAddress(imsi: string): string;
+  /** The subscriber's Security mode command as it goes out, for scenarios that send a wrong one. */
+  changeNas(imsi: string, pdu: Uint8Array): Uint8Array;
   onRegistered(context: UeContext): void;
   onDeregistered(context: UeContext): void;
 }
@@ -129,12 +131,9 @@ export class UeContext {
     const kasme = await this.#authenticate();
     if (kasme === undefined) return false;
     this.#security = new NasSecurity(kasme, 'downlink');
-    this.#link.send(
-      this.#security.protect(
-        encodeEmm({ type: 'security-mode-command', ksi: KSI, capability: request.capability }),
-        'integrity-new-context',
-      ),
-    );
+    const command = encodeEmm({ type: 'security-mode-command', ksi: KSI, capability: request.capability });
+    const pdu = this.#security.protect(command, 'integrity-new-context');
+    this.#link.send(this.#services.changeNas(this.imsi, pdu));
     await this.#expectProtected('security-mode-complete', 'Security mode complete');
     this.kasmeFingerprint = kasmeFingerprint(kasme);
 

@@ -17,6 +17,7 @@ export const DEVIATION_PLACES = [
   'jwt',
   'autn',
   'res',
+  'nas',
 ] as const;
 export type DeviationPlace = (typeof DEVIATION_PLACES)[number];
 
@@ -30,7 +31,7 @@ export type DeviationOp = (typeof DEVIATION_OPS)[number];
  * |---|---|
  * | fields (`mcptt-info`, `poc-settings`, `kms-request`, `jwt` claims) | `set` and `remove` the field `path` |
  * | header fields (`sip`) | `set` and `remove` the header field `path`; `request-uri`, `body` are paths too |
- * | octets (`inner`, `cms`, `kms-response`: an I_MESSAGE, `autn` of a network's challenge, `res` of the UE's answer at step 0) | `flip` bit 0 of the octet `path` (negative counts from the end), `set` that octet (`value` decimal), `remove` from it on, `replace` all (`value` base64) |
+ * | octets (`inner`, `cms`, `kms-response`: an I_MESSAGE, `autn` of a network's challenge, `res` of the UE's answer at step 0, `nas` of the Security mode command and of its answer as sent) | `flip` bit 0 of the octet `path` (negative counts from the end), `set` that octet (`value` decimal), `remove` from it on, `replace` all (`value` base64) |
  */
 export interface Deviation {
   readonly at: DeviationPlace;

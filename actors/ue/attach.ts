@@ -75,6 +75,8 @@ export interface AttachOptions {
   readonly report: Report;
   /** For scenarios that send a wrong RES: sees it before it goes into the Authentication response. */
   readonly changeRes?: (res: Uint8Array) => Uint8Array;
+  /** For scenarios that send a wrong MAC: sees the Security mode complete before it goes out. */
+  readonly changeNas?: (pdu: Uint8Array) => Uint8Array;
   /** For each answer of the network; default 6000 (the order of T3410 and T3418). */
   readonly guardMs?: number;
   /** Called once when the network detaches the UE or the connection is lost; not after {@link EpsAttachment.detach}. */
@@ -285,7 +287,8 @@ export class EpsAttachment {
     }
     this.#security = security;
     this.#fingerprint = kasmeFingerprint(kasme);
-    this.#link.send(security.protect(encodeEmm({ type: 'security-mode-complete' }), 'integrity-ciphered-new-context'));
+    const complete = security.protect(encodeEmm({ type: 'security-mode-complete' }), 'integrity-ciphered-new-context');
+    this.#link.send(this.#options.changeNas?.(complete) ?? complete);
     const accept = decodeEmm(security.open(await this.#receive('Attach accept')), 'downlink');
     if (accept.type === 'attach-reject') {
       throw new AttachError(

@@ -152,6 +152,7 @@ export class UserEquipment {
       clock,
       report,
       changeRes: (res) => deviateOctets(deviations, 'res', res),
+      changeNas: (pdu) => deviateOctets(deviations, 'nas', pdu),
       onDetached: () => {
         // The network has let go of an earlier one, as it does when the UE attaches anew.
         if (this.#attachment !== made) return;

@@ -5,6 +5,13 @@ import { expect } from 'chai';
 import { parse } from 'yaml';
 import type { Subscriber } from '../../actors/messages/subscriber.ts';
 import { digestHa1, digestResponse, readNonce } from '../../actors/security/aka/digest.ts';
+import {
+  deriveKasme,
+  deriveKnasInt,
+  eia2,
+  type NasDirection,
+  servingNetworkId,
+} from '../../actors/security/aka/eps-keys.ts';
 import { readSqn } from '../../actors/security/aka/sqn.ts';
 import { openAuts } from '../../actors/security/aka/vector.ts';
 import { type Milenage, milenage, xor } from '../../actors/security/milenage.ts';
@@ -53,6 +60,22 @@ export function expectRes(identity: string, rand: Uint8Array, res: Uint8Array): 
   const expected = functionsOf(identity)?.f2345(rand).res;
   if (expected === undefined) return;
   expect(Buffer.from(res).equals(expected), 'RES is the one that K and OPc of the subscriber give').to.equal(true);
+}
+
+/**
+ * The same of the MAC of a NAS message with 128-EIA2 (TS 33.401 6.1.2, A.7, B.2.3): right only under the K_ASME that the
+ * subscriber's keys give for this vector in his home network.
+ * @returns false for a subscriber whom the fixtures do not have
+ */
+export function expectNasMac(imsi: string, { rand, autn }: Vector, pdu: Uint8Array, direction: NasDirection): boolean {
+  const keys = functionsOf(imsi)?.f2345(rand);
+  if (keys === undefined) return false;
+  const kasme = deriveKasme(keys, servingNetworkId(imsi.slice(0, 3), imsi.slice(3, 5)), autn.subarray(0, 6));
+  const numbered = pdu.subarray(5);
+  const mac = eia2(deriveKnasInt(kasme), { count: numbered[0] ?? 0, bearer: 0, direction }, numbered);
+  const [seen, right] = [pdu.subarray(1, 5), mac].map((each) => Buffer.from(each).toString('hex'));
+  expect(seen, 'MAC of the NAS message, against K_ASME of the subscriber').to.equal(right);
+  return true;
 }
 
 /** The digest response that RES gives (RFC 3310 3.3) for these credentials; undefined for a subscriber whom the fixtures do not have. */

@@ -4,7 +4,7 @@ import { summary } from '../../sim/trace/describe.ts';
 import type { MessageRecord } from '../../sim/trace/record.ts';
 import { attempt } from '../checks/attempt.ts';
 import { capability, challenge, mac, plain, res, securityHeader, securityMode } from '../checks/nas.ts';
-import { expectGenuine, expectRes } from '../checks/provisioned.ts';
+import { expectGenuine, expectNasMac, expectRes } from '../checks/provisioned.ts';
 
 /**
  * Step 0: the UE attaches (TS 33.401 6.1, TS 24.301 5.5.1).
@@ -58,13 +58,29 @@ export const step0 = (ue = 'ue'): Step => ({
         capability(last('Attach request')!).slice(0, replayed.length),
       );
     }
+    const rands = t.records(
+      { interface: 'LTE', actor: ue, where: (r) => nameOf(r) === 'Authentication request' },
+      'all',
+    );
+    t.hold('access-network', 'TS 33.102 6.3.2');
+    expect(
+      new Set(rands.map((r) => challenge(r).rand.toString('hex'))).size,
+      'different RANDs, in as many challenges',
+    ).to.equal(rands.length);
+    // The MACs of a failed attach tell which of the two had another K_ASME than the subscriber's.
+    let commanded = false;
     for (const record of present.slice(ORDER.indexOf('Security mode command'))) {
-      t.hold(record.direction === 'sent' ? 'ue' : 'access-network', 'TS 24.301 4.4.4');
+      const [sender, direction] =
+        record.direction === 'sent' ? (['ue', 'uplink'] as const) : (['access-network', 'downlink'] as const);
+      t.hold(sender, 'TS 24.301 4.4.4');
       expect(summary(t.about(record))).to.match(/integrity protected$/);
       expect(mac(record), 'MAC').not.to.equal('00000000');
+      if (attaching.failed && command !== undefined && securityMode(command).eia === EIA2)
+        commanded = expectNasMac(imsi, challenge(request!), record.bytes, direction);
     }
 
-    t.hold('access-network', 'TS 33.401 6.1');
+    const rejected = nas.some((r) => r.direction === 'sent' && nameOf(r).startsWith('Security mode reject'));
+    t.hold(commanded && rejected ? 'ue' : 'access-network', 'TS 33.401 6.1');
     attaching.outcome();
     expect(present.map(nameOf), 'NAS messages').to.deep.equal(ORDER);
     expect(nas.slice(-ORDER.length + 1).map(nameOf), 'NAS messages after the attach request').to.deep.equal(
@@ -82,6 +98,9 @@ export const step0 = (ue = 'ue'): Step => ({
     t.show('K_ASME', `equal on both sides (fingerprint ${attach.kasmeFingerprint})`);
   },
 });
+
+/** 128-EIA2 among the integrity algorithms (TS 24.301 9.9.3.23). */
+const EIA2 = 2;
 
 const ORDER = [
   'Attach request',
