@@ -1,12 +1,11 @@
-import { createPublicKey, type JsonWebKey } from 'node:crypto';
-import { once } from 'node:events';
-import type { IncomingMessage } from 'node:http';
-import { request } from 'node:https';
+import { createPublicKey } from 'node:crypto';
 import { expect } from 'chai';
 import type { JsonObject } from '../sim/control/actor.ts';
 import type { Scenario, StepContext } from '../sim/scenario/scenario.ts';
 import { kmsKeys, mcpttId } from './checks/keys.ts';
+import { publishedKeys } from './checks/published-keys.ts';
 import { refusedByKms } from './checks/refusal.ts';
+import { KMS_SCOPE, type Login, SERVICE_SCOPE } from './checks/tokens.ts';
 import { eachRefused } from './checks/wrong-tokens.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
 import { HOUR } from './steps/policy.ts';
@@ -99,9 +98,12 @@ export const auth1: Scenario = {
       guard: 10_000,
       run: async (t) => {
         const before = await cekCount(t);
-        await t.precondition('alice has tokens without the scope', () =>
-          t.actor('ue').do('logIn', { user: 'alice', deviate: { scopes: ['openid', '3gpp:mc:ptt_service'] } }),
+        const { kms } = await t.precondition('alice has tokens without the scope', () =>
+          t.actor('ue').do<Login>('logIn', { user: 'alice', deviate: { scopes: ['openid', SERVICE_SCOPE] } }),
         );
+        t.hold('idm', 'RFC 6749 3.3');
+        expect(kms.scope, 'scope of the KMS token, for which it was not asked').not.to.include(KMS_SCOPE);
+        t.hold('kms', 'TS 33.180 B.4.2, RFC 6750 3.1');
         await refusedByKms(t, 'scope missing', t.actor('ue').do('requestKey', { user: 'alice' }), 403);
         expect(await cekCount(t), 'CEKs issued').to.equal(before);
       },
@@ -130,11 +132,7 @@ export const auth1: Scenario = {
 
 /** The IdM's published keys as somebody would use them for an HMAC secret (RFC 8725 2.1): form, and octets in base64. */
 async function publicKeys(t: StepContext): Promise<[form: string, secret: string][]> {
-  const issuer = await t.actor('idm').read<string>('issuer');
-  const discovery = (await getJson(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`)) as {
-    jwks_uri: string;
-  };
-  const { keys } = (await getJson(discovery.jwks_uri)) as { keys: JsonWebKey[] };
+  const keys = await publishedKeys(t);
   expect(keys.length, 'keys that the IdM publishes').to.be.greaterThan(0);
   return keys.flatMap((jwk) => {
     const key = createPublicKey({ key: jwk, format: 'jwk' });
@@ -145,14 +143,4 @@ async function publicKeys(t: StepContext): Promise<[form: string, secret: string
       ['JWK', Buffer.from(JSON.stringify(jwk)).toString('base64')],
     ] as [string, string][];
   });
-}
-
-/** What is published needs no trust in whoever says it: a wrong key here only makes the token wrong in another way. */
-async function getJson(url: string): Promise<unknown> {
-  const asked = request(url, { rejectUnauthorized: false, agent: false, signal: AbortSignal.timeout(5_000) });
-  asked.end();
-  const [response] = (await once(asked, 'response')) as [IncomingMessage];
-  const chunks: Buffer[] = [];
-  for await (const chunk of response) chunks.push(chunk as Buffer);
-  return JSON.parse(Buffer.concat(chunks).toString('utf8')) as unknown;
 }

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import type { Scenario } from '../sim/scenario/scenario.ts';
+import { publishedKeys } from './checks/published-keys.ts';
 import { refused, refusedByKms } from './checks/refusal.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
 import { MINUTE } from './steps/policy.ts';
@@ -31,8 +32,15 @@ export const auth2: Scenario = {
       guard: 15_000,
       run: async (t) => {
         const ue = t.actor('ue');
+        const before = (await publishedKeys(t)).map((key) => key.kid);
         const { kid, published } = await t.actor('idm').do<{ kid: string; published: string[] }>('rotateKeys');
+        t.hold('idm', 'RFC 7517 4.5');
         expect(published, 'published keys: new and old').to.have.length(2).and.to.include(kid);
+        const now = (await publishedKeys(t)).map((key) => key.kid);
+        expect(now, 'keys in the JWKS after the rotation').to.include.members(published);
+        const kept = published.filter((one) => one !== kid);
+        expect(before, 'keys in the JWKS before the rotation, of which one stays').to.include.members(kept);
+        t.hold('kms', 'pCR 7.x, RFC 7517');
         expect(await ue.do('requestKey', { user: 'alice' }), 'token under the old key').to.include({
           protection: 'on',
         });
@@ -52,7 +60,12 @@ export const auth2: Scenario = {
       guard: 15_000,
       run: async (t) => {
         const ue = t.actor('ue');
+        const before = (await publishedKeys(t)).map((key) => key.kid);
         await t.actor('idm').do('rotateKeys', { withdraw: true });
+        t.hold('idm', 'RFC 7517 4.5');
+        for (const { kid } of await publishedKeys(t))
+          expect(before, 'keys that were to be withdrawn').not.to.include(kid);
+        t.hold('kms', 'pCR 7.x');
         // A verifier may keep keys that it has fetched for a while (RFC 7517 leaves how long to it).
         await t.advance(11 * MINUTE);
         await refusedByKms(t, 'token under a withdrawn key', ue.do('requestKey', { user: 'bob' }), 401);

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { OID, unwrap } from '../actors/security/smime/asn1.ts';
 import type { JsonObject } from '../sim/control/actor.ts';
 import type { Scenario, Step, StepContext } from '../sim/scenario/scenario.ts';
-import { expectSmimeType, INTEGRITY_OF_DIRECT } from './checks/cms.ts';
+import { expectFresh, expectSmimeType, INTEGRITY_OF_DIRECT } from './checks/cms.ts';
 import { bindings, client, mcpttId, sharedKey } from './checks/keys.ts';
 import { reading } from './checks/reading.ts';
 import { refused, refusedBySip } from './checks/refusal.ts';
@@ -68,6 +68,8 @@ const worksEndToEnd = (profile: ProfileName): Step => ({
         'Key ID named',
       ).to.equal(true);
     }
+    expectFresh(t, sealed);
+    t.hold('mcptt-as', 'Figure 7.x.2-2, RFC 5083, RFC 5652');
     expectSecret(sip, [
       { what: 'text of a MESSAGE', text },
       { what: 'SDP', text: 'm=audio' },

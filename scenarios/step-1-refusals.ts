@@ -3,6 +3,7 @@ import { readNonce } from '../actors/security/aka/digest.ts';
 import type { JsonObject } from '../sim/control/actor.ts';
 import type { Scenario } from '../sim/scenario/scenario.ts';
 import type { MessageRecord } from '../sim/trace/record.ts';
+import { attempt } from './checks/attempt.ts';
 import { expectResynchronised } from './checks/provisioned.ts';
 import { refused, refusedBySip } from './checks/refusal.ts';
 import { body, digest, granted, header, optionalHeader, uri } from './checks/sip.ts';
@@ -80,18 +81,29 @@ export const step1Refusals: Scenario = {
         const setBack = (): Promise<unknown> => t.actor('sip-core').do('setSqn', { impi, sqn: '000000000000' });
         await setBack();
         const forged = [{ at: 'sip', op: 'flip', path: 'authorization.auts.-1' }];
-        await refused('auts with a wrong MAC-S', ue.do('register', { deviate: forged }));
+        const attempting = await attempt(t, ue.do('register', { deviate: forged }));
+        t.hold('ue', 'TS 33.203 6.1.3, RFC 3310 3.4');
+        const answers = t.records({ interface: 'SIP-1', actor: 'ue', direction: 'sent', method: 'REGISTER' });
+        const offered = answers.map((r) => digest(header(r, 'Authorization'), 'auts') ?? '').filter((a) => a !== '');
+        expect(offered, 'auts in answer to an SQN that is not fresh').not.to.have.length(0);
+        t.hold('sip-core', 'TS 33.203 6.1.3, RFC 3310 3.4');
+        await refused(
+          'auts with a wrong MAC-S',
+          Promise.resolve().then(() => attempting.outcome()),
+        );
         await setBack();
         const from = t.records().length;
         await ue.do('register');
         const sent = t
           .records({ interface: 'SIP-1', actor: 'ue' })
           .filter((record) => t.records().indexOf(record) >= from && record.direction === 'sent');
+        t.hold('ue', 'TS 33.203 6.1.3, RFC 3310 3.4');
         const auts = sent.map((record) => digest(header(t.about(record), 'Authorization'), 'auts'));
         expect(
           auts.filter((value) => value !== undefined && value !== ''),
           'auts of 14 octets',
         ).to.have.length(1);
+        t.hold('sip-core', 'TS 33.203 6.1.3, RFC 3310 3.4');
         expect(sent, 'REGISTERs: empty, auts, response').to.have.length(3);
         const challenges = sent.slice(1).map((record) => {
           const credentials = header(record, 'Authorization');

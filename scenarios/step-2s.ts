@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import type { Scenario } from '../sim/scenario/scenario.ts';
 import { mcpttId } from './checks/keys.ts';
 import { refusedBySip } from './checks/refusal.ts';
+import { startLine } from './checks/sip.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
 
 /**
@@ -53,6 +54,9 @@ export const step2S: Scenario = {
         const impu = (await t.actor('ue').read<{ impu: string }>('registration')).impu;
         await t.actor('sip-core').do('deregisterSubscriber', { impu });
         await refusedBySip(t, 'OPTIONS after de-registration', t.actor('ue').do('options'), 403);
+        t.hold('sip-core', 'TS 24.229 5.2.6.3.2');
+        const passed = t.records({ interface: 'SIP-2', where: (r) => startLine(r).startsWith('OPTIONS ') });
+        expect(passed, 'requests of a UE that is not registered, passed on by the core').to.deep.equal([]);
       },
     },
   ],

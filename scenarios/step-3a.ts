@@ -12,6 +12,7 @@ import { step3a as loginStep } from './steps/step-3a.ts';
  * ```
  * UE                                     IdM
  *  ├── login form, wrong password ────────▶│ no code
+ *  ├── no PKCE, plain, other redirect URI ▶│ no code
  *  ├── code, another PKCE verifier ───────▶│ invalid_grant
  *  ├── the same code twice ───────────────▶│ invalid_grant, and the tokens of the first time end
  *  ├── login form of a barred user ───────▶│ no code
@@ -19,7 +20,7 @@ import { step3a as loginStep } from './steps/step-3a.ts';
  */
 export const step3aRefusals: Scenario = {
   id: 'step-3a',
-  title: 'Wrong password, wrong PKCE verifier, reused code and barred users get no tokens',
+  title: 'Wrong password, PKCE missing, plain or wrong, a reused code and barred users get no tokens',
   requirements: ['STEP-3a', 'S1-2'],
   actors: withUes('ue'),
   steps: [
@@ -35,6 +36,9 @@ export const step3aRefusals: Scenario = {
         const logIn = (args: JsonObject): Promise<unknown> => ue.do('logIn', { user: 'alice', ...args });
         const wrongs: readonly (readonly [string, JsonObject])[] = [
           ['wrong password', { password: 'not hers' }],
+          ['no PKCE', { deviate: { pkce: 'none' } }],
+          ['PKCE plain', { deviate: { pkce: 'plain' } }],
+          ['a redirect URI that is not registered', { deviate: { redirectUri: 'example.elsewhere:/signed-in' } }],
           ['wrong PKCE verifier', { deviate: { wrongVerifier: true } }],
           ['code used twice', { deviate: { reuseCode: true } }],
         ];
@@ -42,7 +46,10 @@ export const step3aRefusals: Scenario = {
           const refusal = await refused(what, logIn(args));
           t.show(what, `${refusal.code ?? ''} ${JSON.stringify(refusal.detail)}`);
           expect((await client(t, 'alice')).loggedIn, `logged in after: ${what}`).to.equal(false);
-          if (what !== 'wrong password') expect(refusal.detail.error, what).to.equal('invalid_grant');
+          if (AT_TOKEN_ENDPOINT.has(what)) expect(refusal.detail.error, what).to.equal('invalid_grant');
+          expect(refusal.code, `why the UE has no tokens after: ${what}`).to.match(
+            /^IDM_CLIENT_(REFUSED|WRONG_CREDENTIALS)$/,
+          );
           if (what === 'code used twice') expect(refusal.detail.revoked, 'first tokens ended').to.equal(true);
         }
         await t.actor('idm').do('revokeUser', { user: 'alice' });
@@ -53,3 +60,6 @@ export const step3aRefusals: Scenario = {
     loginStep(),
   ],
 };
+
+/** What is found out by then only (RFC 6749 5.2). */
+const AT_TOKEN_ENDPOINT: ReadonlySet<string> = new Set(['wrong PKCE verifier', 'code used twice']);

@@ -4,9 +4,9 @@ import type { Scenario } from '../sim/scenario/scenario.ts';
 import { attempt } from './checks/attempt.ts';
 import { bindings, client, mcpttId } from './checks/keys.ts';
 import { refused, refusedBySip } from './checks/refusal.ts';
-import { startLine, uris } from './checks/sip.ts';
+import { headers, startLine, uris } from './checks/sip.ts';
 import { eachRefused } from './checks/wrong-tokens.ts';
-import { bringUp, withUes } from './steps/bring-up.ts';
+import { bringUp, register, withUes } from './steps/bring-up.ts';
 import { HOUR } from './steps/policy.ts';
 
 /**
@@ -28,7 +28,7 @@ export const step4Refusals: Scenario = {
   id: 'step-4-refusals',
   title: 'KMS token, other user’s, expired, tampered and missing tokens get 403 and bind nothing',
   requirements: ['STEP-4', 'S1-2'],
-  actors: withUes('ue'),
+  actors: withUes('ue', 'ue-b'),
   steps: [
     bringUp('keyed', { ue: ['alice', 'bob'] }),
     {
@@ -133,22 +133,30 @@ export const step4Refusals: Scenario = {
       responsible: 'sip-core',
       guard: 10_000,
       run: async (t) => {
-        const { impu } = await t.actor('ue').read<{ impu: string }>('registration');
-        const other = impu.replace(/^sip:[^@]*/, 'sip:somebody-else');
-        for (const path of ['P-Preferred-Identity', 'P-Asserted-Identity']) {
-          const from = t.records().length;
-          const deviate = [{ at: 'sip', op: 'set', path, value: `<${other}>` }];
-          const publishing = await attempt(t, t.actor('ue').do('publish', { user: 'alice', deviate }));
-          const passed = t
-            .records()
-            .slice(from)
-            .filter((r) => r.interface === 'SIP-2' && startLine(r).startsWith('PUBLISH '));
-          if (!publishing.failed) expect(passed, `PUBLISH with ${path} at the MCPTT server`).not.to.have.length(0);
-          for (const record of passed)
-            expect(uris(t.about(record), 'P-Asserted-Identity'), `asserted, with ${path}`)
-              .to.include(impu)
-              .and.not.include(other);
-        }
+        const impuOf = async (ue: string): Promise<string> =>
+          (await t.actor(ue).read<{ impu: string }>('registration')).impu;
+        const impu = await impuOf('ue');
+        await t.precondition('another UE is registered', async () => {
+          await t.actor('ue-b').do('attach');
+          await register(t, 'ue-b');
+        });
+        for (const other of [impu.replace(/^sip:[^@]*/, 'sip:somebody-else'), await impuOf('ue-b')])
+          for (const path of ['P-Preferred-Identity', 'P-Asserted-Identity']) {
+            const from = t.records().length;
+            const deviate = [{ at: 'sip', op: 'set', path, value: `<${other}>` }];
+            const publishing = await attempt(t, t.actor('ue').do('publish', { user: 'alice', deviate }));
+            const passed = t
+              .records()
+              .slice(from)
+              .filter((r) => r.interface === 'SIP-2' && startLine(r).startsWith('PUBLISH '));
+            if (!publishing.failed) expect(passed, `PUBLISH with ${path} at the MCPTT server`).not.to.have.length(0);
+            for (const record of passed) {
+              expect(uris(t.about(record), 'P-Asserted-Identity'), `asserted, with ${path}`)
+                .to.include(impu)
+                .and.not.include(other);
+              expect(headers(record, 'P-Preferred-Identity'), 'P-Preferred-Identity at the server').to.deep.equal([]);
+            }
+          }
       },
     },
     {

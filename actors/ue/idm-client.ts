@@ -36,6 +36,10 @@ export interface LoginDeviations {
   readonly wrongPassword?: boolean;
   /** PKCE: the verifier of another challenge. */
   readonly wrongVerifier?: boolean;
+  /** PKCE: no challenge in the authorization request, or the verifier itself for one (RFC 7636 4.2). */
+  readonly pkce?: 'none' | 'plain';
+  /** The user agent is to be sent there. */
+  readonly redirectUri?: string;
   /** The code is exchanged, and then once more; `detail.revoked` of the error says whether that ended the grant. */
   readonly reuseCode?: boolean;
   readonly scopes?: readonly string[];
@@ -108,16 +112,19 @@ export function createIdmClient(options: IdmClientOptions): IdmClient {
     const verifier = oidc.randomPKCECodeVerifier();
     const [state, nonce] = [oidc.randomState(), oidc.randomNonce()];
     const parameters = new URLSearchParams({
-      redirect_uri: redirectUri,
+      redirect_uri: deviations.redirectUri ?? redirectUri,
       scope: (deviations.scopes ?? options.scopes ?? DEFAULT_SCOPES).join(' '),
       acr_values: ACR_PASSWORD,
-      code_challenge: await oidc.calculatePKCECodeChallenge(verifier),
-      code_challenge_method: 'S256',
+      ...(deviations.pkce === 'none'
+        ? {}
+        : deviations.pkce === 'plain'
+          ? { code_challenge: verifier, code_challenge_method: 'plain' }
+          : { code_challenge: await oidc.calculatePKCECodeChallenge(verifier), code_challenge_method: 'S256' }),
       state,
       nonce,
     });
     for (const resource of [MCPTT_SERVER, KMS]) parameters.append('resource', resource);
-    const agentOptions = { fetch, redirectUri, userName, timeout };
+    const agentOptions = { fetch, redirectUri: deviations.redirectUri ?? redirectUri, userName, timeout };
     const typed = deviations.wrongPassword === true ? `not ${password}` : password;
     const url = oidc.buildAuthorizationUrl(config, parameters);
     const reply = await step('authorization', logInByForm(url, { ...agentOptions, password: typed }));
@@ -126,12 +133,13 @@ export function createIdmClient(options: IdmClientOptions): IdmClient {
       throw new IdmClientError('IDM_CLIENT_NO_REPLY', 'the reply that came belongs to another authorization request');
     }
 
+    const wrong = deviations.wrongVerifier === true;
     const exchange = (): Promise<TokenResponse> =>
       oidc.authorizationCodeGrant(
         config,
         reply,
         {
-          pkceCodeVerifier: deviations.wrongVerifier === true ? oidc.randomPKCECodeVerifier() : verifier,
+          ...(deviations.pkce === 'none' ? {} : { pkceCodeVerifier: wrong ? oidc.randomPKCECodeVerifier() : verifier }),
           expectedState: state,
           expectedNonce: nonce,
           idTokenExpected: true,

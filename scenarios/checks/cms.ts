@@ -12,6 +12,7 @@ import {
 } from '../../actors/security/smime/asn1.ts';
 import { keyIdOf } from '../../actors/security/smime/encrypted-data.ts';
 import type { Profile } from '../../actors/security/smime/profiles.ts';
+import { ACTOR_KINDS } from '../../sim/control/actor.ts';
 import type { StepContext } from '../../sim/scenario/scenario.ts';
 import type { MessageRecord } from '../../sim/trace/record.ts';
 import { reading } from './reading.ts';
@@ -59,6 +60,36 @@ export function expectSmimeType(record: MessageRecord, smimeType: string): void 
   expect(header(record, 'Content-Type'), 'Content-Type').to.match(
     new RegExp(`^application/pkcs7-mime\\s*;.*smime-type\\s*=\\s*"?${smimeType}(?![\\w-])`, 'i'),
   );
+}
+
+/**
+ * Asserts that no two of these bodies were encrypted with the same content key (pCR choice 1), or, for EncryptedData, under the
+ * same IV; holds the sender of the second. A body that is seen on several interfaces is one.
+ */
+export function expectFresh(t: StepContext, sealed: readonly MessageRecord[]): void {
+  const bodies = new Map<string, MessageRecord>();
+  for (const record of sealed) {
+    const text = body(record).replace(/\s/g, '');
+    if (!bodies.has(text)) bodies.set(text, record);
+  }
+  const seen = new Set<string>();
+  for (const [text, record] of bodies) {
+    const sender = record.direction === 'sent' ? t.actor(record.actor).kind : record.peer;
+    t.hold(ACTOR_KINDS.find((kind) => kind === sender) ?? 'sip-core', 'RFC 5083 2.2, RFC 5084 1.5');
+    t.about(record);
+    const fresh = reading('the CMS message', () => freshOf(Buffer.from(text, 'base64')));
+    expect(seen.has(fresh), 'content key (or IV) of the body, used for another body before').to.equal(false);
+    seen.add(fresh);
+  }
+}
+
+/** The wrapped content key, in hex (the wrap is deterministic); of EncryptedData the IV. */
+function freshOf(octets: Uint8Array): string {
+  const { contentType, content } = unwrap(octets);
+  if (contentType !== OID.encryptedData)
+    return hex(parse(content, AuthEnvelopedData).recipientInfos[0]!.kekri!.encryptedKey.buffer);
+  const { parameters } = parse(content, EncryptedData).encryptedContentInfo.contentEncryptionAlgorithm;
+  return hex(parse(parameters!, OctetString).buffer);
 }
 
 /** @returns what must be fresh, and how long the ciphertext is */

@@ -35,6 +35,9 @@ export const step1 = (ue = 'ue'): Step => ({
     expect(startLine(first), 'Request-URI names the home domain, no user').to.match(/^REGISTER sip:[^@]+ SIP\/2\.0$/);
     const domain = startLine(first).split(' ')[1]!.slice('sip:'.length);
     expect(uri(header(first, 'From')), 'From is the IMPU of To').to.equal(impu);
+    const features = header(first, 'Contact');
+    for (const feature of [/\+g\.3gpp\.mcptt\b/i, /\+g\.3gpp\.icsi-ref\s*=\s*"[^"]*icsi\.mcptt[",]/i])
+      expect(features, 'media feature tags of the Contact (TS 24.379 7.2.1)').to.match(feature);
     const unprotected = header(first, 'Authorization');
     expect(digest(unprotected, 'username'), 'IMPI').to.match(/@/);
     expect(digest(unprotected, 'realm'), 'realm').to.equal(domain);
@@ -80,12 +83,22 @@ export const step1 = (ue = 'ue'): Step => ({
     expect(digest(credentials, 'algorithm'), 'algorithm').to.equal('AKAv1-MD5');
     const nonces = t.records({ ...atUe, status: 401 }).map((r) => digest(header(r, 'WWW-Authenticate'), 'nonce'));
     expect(digest(credentials, 'nonce'), 'nonce answered').to.equal(nonces.at(-1));
+    expect(digest(credentials, 'uri'), 'digest-uri (RFC 2617 3.2.2.5)').to.equal(`sip:${domain}`);
+    if (digest(www, 'qop') !== undefined) {
+      // RFC 3261 22.4 item 8: who is offered qop must use it.
+      expect(digest(credentials, 'qop'), 'qop').to.equal('auth');
+      expect(digest(credentials, 'nc'), 'nonce count').to.match(/^[0-9a-f]{8}$/i);
+      expect(digest(credentials, 'cnonce'), 'cnonce').to.be.a('string').and.not.equal('');
+    }
     // Whether it is right tells whom to hold for a refusal; an accepted one is the core's affair.
     const right = registering.failed ? responseTo(credentials) : undefined;
     if (right !== undefined) expect(digest(credentials, 'response'), 'response, against that of RES').to.equal(right);
     expect(uri(header(answer, 'To')), 'To is the IMPU').to.equal(impu);
     expect(uri(header(answer, 'Contact')), 'Contact').to.equal(contact);
     expect(header(answer, 'Call-ID'), 'Call-ID').to.equal(header(first, 'Call-ID'));
+    expect(Number.parseInt(header(answer, 'CSeq'), 10), 'CSeq, which counts up (RFC 3261 10.2.4)').to.be.greaterThan(
+      Number.parseInt(header(first, 'CSeq'), 10),
+    );
 
     t.hold('sip-core', 'TS 24.229 5.4.1.2.2');
     registering.outcome();

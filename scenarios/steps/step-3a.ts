@@ -1,8 +1,10 @@
+import { createHash } from 'node:crypto';
 import { expect } from 'chai';
 import type { Step } from '../../sim/scenario/scenario.ts';
+import type { MessageRecord } from '../../sim/trace/record.ts';
 import { attempt } from '../checks/attempt.ts';
 import { mcpttId } from '../checks/keys.ts';
-import { optionalHeader, startLine, wholeText } from '../checks/sip.ts';
+import { body, optionalHeader, startLine, wholeText } from '../checks/sip.ts';
 import {
   expectClaims,
   expectLife,
@@ -50,6 +52,8 @@ export const step3a = (user = 'alice', ue = 'ue'): Step => ({
     t.hold('ue', 'TS 33.180 B.3.2, RFC 7636 4.3');
     const asked = new URLSearchParams(startLine(authorization).split(' ')[1]!.split('?')[1]);
     expect(asked.get('response_type'), 'response_type').to.equal('code');
+    expect(asked.get('client_id'), 'client_id').to.equal(CLIENT);
+    expect(asked.get('redirect_uri'), 'redirect_uri').to.equal(REDIRECT);
     expect(asked.get('code_challenge_method'), 'PKCE').to.equal('S256');
     expect(asked.get('code_challenge'), 'code_challenge, SHA-256 in base64url').to.match(/^[\w-]{43}$/);
     expect(asked.get('acr_values'), 'acr_values').to.equal('3gpp:acr:password');
@@ -63,10 +67,12 @@ export const step3a = (user = 'alice', ue = 'ue'): Step => ({
     t.hold('ue', 'TS 33.180 B.3.2');
     expect(startLine(form), 'the password travels in a body').to.match(/^POST \S+ HTTP/);
 
+    t.hold('ue', 'TS 33.180 B.3.3, RFC 7636 4.5, RFC 8707 2.1');
+    const requests = t.records(atUe);
+    for (const record of requests.filter(isTokenRequest)) expectTokenRequest(t.about(record), asked);
     t.hold('idm', 'TS 33.180 B.3.3, RFC 8707 2.2');
     const tokens = loggingIn.outcome();
     t.hold('ue', 'RFC 8707 2.1');
-    const requests = t.records(atUe);
     expect(requests.flatMap(resourcesOf), 'resources asked for at the token endpoint').to.include.members([
       SERVER,
       KMS,
@@ -107,3 +113,24 @@ export const step3a = (user = 'alice', ue = 'ue'): Step => ({
 
 const SERVER = 'urn:3gpp:mcptt:server';
 const KMS = 'urn:3gpp:mcptt:kms';
+/** docs/interfaces.md, "Names". */
+const CLIENT = 'mcptt-client';
+const REDIRECT = 'example.mcptt.client:/signed-in';
+
+const isTokenRequest = (r: MessageRecord): boolean => new URLSearchParams(body(r)).has('grant_type');
+
+/** Asserts of a token request what an IdM may refuse it for. */
+function expectTokenRequest(request: MessageRecord, asked: URLSearchParams): void {
+  const form = new URLSearchParams(body(request));
+  expect(form.get('client_id'), 'client_id of the token request').to.equal(CLIENT);
+  expect([SERVER, KMS], 'resource of the token request').to.include.members(form.getAll('resource'));
+  if (form.get('grant_type') !== 'authorization_code') return;
+  expect(form.get('redirect_uri'), 'redirect_uri, as in the authorization request').to.equal(asked.get('redirect_uri'));
+  const verifier = form.get('code_verifier') ?? '';
+  const challenge = Buffer.from(asked.get('code_challenge')!, 'base64url').toString('hex');
+  // What stands in a record for a secret has the first digits of its SHA-256, which a challenge of S256 is.
+  const digits = /^\[oauth-secret ([0-9a-f]+)\]$/.exec(verifier)?.[1] ?? sha256(verifier);
+  expect(challenge.startsWith(digits), 'code_verifier is that of the code_challenge').to.equal(true);
+}
+
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
