@@ -28,6 +28,7 @@ const lines = (change: (lines: string[]) => string[]): Edit =>
 const named = (rename: (name: string) => string): Edit =>
   lines((fields) => fields.map((field) => field.replace(/^[\w-]+/, rename)));
 const DIGEST = /^((?:www-authenticate|authorization):.*)$/gim;
+const QOP = /, *(?:qop|nc|cnonce)="?\w+"?/g;
 const http = (change: (body: Record<string, unknown>) => unknown, which: RegExp): Edit =>
   only(/^HTTP/, (text) => {
     const end = text.indexOf('\r\n\r\n') + 4;
@@ -55,6 +56,11 @@ describe('the figure takes what is written otherwise and says the same', () => {
       (s) => s.replace(DIGEST, (f) => f.replace(/="/g, ' = "')),
     ],
     ['digest parameters in capitals', (s) => s.replace(DIGEST, (f) => f.replace(/\w+(?==")/g, (n) => n.toUpperCase()))],
+    ['a challenge and its answer without qop (RFC 2617 3.2.1)', (s) => s.replace(QOP, '')],
+    [
+      'media feature tags of the Contact in capitals',
+      (s) => s.replace(/\+g\.3gpp\.[\w-]+/g, (tag) => tag.toUpperCase()),
+    ],
     ['white space round the expires parameter', (s) => s.replace(/;expires=(\d+)/g, ' ; Expires = $1')],
     [
       'smime-type quoted, in capitals',
