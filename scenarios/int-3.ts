@@ -52,13 +52,15 @@ export const int3: Scenario = {
           cekEnds: [],
         };
         for (const [what, identity] of outsiders(t)) {
+          // Under a certificate somebody may pose as the MCPTT server, too.
+          const posesAs = identity === undefined ? common.userUri : SERVER;
           for (const [path, more] of [
             [KMS_PATHS.keyProv, { cekRequests: [{ sipSession: session }] }],
             [KMS_PATHS.cekUpdate, { cekRequests: [own] }],
             [KMS_PATHS.cekSessions, { cekRequests: [{ sipSession: session }] }],
             [KMS_PATHS.cekEnd, { cekEnds: [{ keyId, reason: 'revoked' as const }] }],
           ] as const) {
-            const request = buildKmsRequest({ ...common, clientReqUrl: `${https}${path}`, ...more });
+            const request = buildKmsRequest({ ...common, userUri: posesAs, clientReqUrl: `${https}${path}`, ...more });
             const answer = await answerToOutsider(`${https}${path}`, request, identity);
             expect(answer, `answer to POST ${path} ${what}`).to.match(REFUSED);
           }
@@ -74,3 +76,5 @@ export const int3: Scenario = {
     },
   ],
 };
+
+const SERVER = 'sip:mcptt-server@mcptt.example';
