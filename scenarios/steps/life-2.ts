@@ -77,9 +77,9 @@ export const overlap: Step = {
   guard: 20_000,
   run: async (t) => {
     const now = await sharedKey(t, 'alice');
+    t.hold('kms', 'pCR 7.x.3');
     const old = (await kmsKeys(t)).find(({ user, state }) => user === mcpttId('alice') && state === 'superseded')!;
     expect(old, 'the key before').to.be.an('object');
-    t.hold('kms', 'pCR 7.x.3');
     const pushed = await t.expect('the push of the change', pushOf(now.keyId), { span: 'all' });
     const { supersedes } = cekElements(textOf(pushed)).find(({ keyId }) => keyId === now.keyId)!;
     expect(supersedes?.keyId, 'the key that the new one supersedes, as pushed').to.equal(old.keyId);
