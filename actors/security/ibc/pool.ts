@@ -177,7 +177,7 @@ class Member {
         resolve();
       });
     });
-    this.ready = this.#start(options.startTimeout ?? 10_000);
+    this.ready = this.#start(options.startTimeout ?? 60_000);
     this.ready.catch(() => undefined); // a successor's start is awaited by nobody; its tasks then say what happened
   }
 
