@@ -6,7 +6,7 @@ import type { IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import { bearerToken, TokenError } from '../security/tokens.ts';
 import { KmsRefusal } from './refusal.ts';
-import { refusalFor } from './token-check.ts';
+import { type CheckToken, refusalFor } from './token-check.ts';
 
 /** Whose requests these are: key material is for `uri` and for no other. */
 export interface Principal {
@@ -18,20 +18,6 @@ export interface Principal {
   /** When the authorization ends, milliseconds since 1970. */
   readonly until: number;
 }
-
-/** What a valid KMS access token says. */
-export interface TokenClaims {
-  readonly mcpttId: string;
-  readonly clientId: string;
-  /** Milliseconds since 1970. */
-  readonly expiresAt: number;
-}
-
-/**
- * Checks a KMS access token: signature by the IdM, issuer, audience, times, type, algorithm, scope.
- * @throws KmsRefusal `KMS_INVALID_TOKEN`, `KMS_INSUFFICIENT_SCOPE`, `KMS_UNAVAILABLE`
- */
-export type CheckToken = (token: string) => Promise<TokenClaims>;
 
 /**
  * @param servers identities that MCPTT servers may have

@@ -11,12 +11,13 @@ import { KMS_MEDIA_TYPE, KMS_PATHS } from '../messages/kms/namespaces.ts';
 import { type KmsRequest, parseKmsRequest } from '../messages/kms/request.ts';
 import { buildKmsResponse, type KmsMessage } from '../messages/kms/response.ts';
 import type { Audit } from './audit.ts';
-import { authorize, type CheckToken, type Principal } from './authorize.ts';
+import { authorize, type Principal } from './authorize.ts';
 import type { EventStreams } from './event-streams.ts';
 import { postedUrl, sameUrl } from './posted-url.ts';
 import type { RateLimit } from './rate-limit.ts';
 import { KmsRefusal } from './refusal.ts';
 import type { Resources } from './resources.ts';
+import type { CheckToken } from './token-check.ts';
 import { bareRefusal, NOBODY } from './unreadable.ts';
 
 export interface HttpParts {

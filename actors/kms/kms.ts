@@ -12,7 +12,6 @@ import { cekFingerprint } from '../security/fingerprint.ts';
 import type { SakkeEngine } from '../security/ibc/engine.ts';
 import { IbcPool } from '../security/ibc/pool.ts';
 import { Audit } from './audit.ts';
-import type { CheckToken } from './authorize.ts';
 import { CekService } from './cek-service.ts';
 import { Composer } from './compose.ts';
 import { KMS_AUDIENCE, KMS_SCOPE, type KmsConfig } from './config.ts';
@@ -29,7 +28,7 @@ import { RateLimit } from './rate-limit.ts';
 import { KmsRefusal } from './refusal.ts';
 import { Resources } from './resources.ts';
 import type { CekFilter, KmsStore } from './store.ts';
-import { tokenCheck } from './token-check.ts';
+import { type CheckToken, tokenCheck } from './token-check.ts';
 import { answerUnreadable } from './unreadable.ts';
 import { Vault } from './vault.ts';
 

@@ -4,8 +4,21 @@ import type { Clock } from '../../sim/engine/clock.ts';
 import type { Fetch } from '../messages/kms/https.ts';
 import { remoteTokenKeys } from '../security/token-keys.ts';
 import { createTokenVerifier, TokenError } from '../security/tokens.ts';
-import type { CheckToken } from './authorize.ts';
 import { KmsRefusal } from './refusal.ts';
+
+/** What a valid KMS access token says. */
+export interface TokenClaims {
+  readonly mcpttId: string;
+  readonly clientId: string;
+  /** Milliseconds since 1970. */
+  readonly expiresAt: number;
+}
+
+/**
+ * Checks a KMS access token: signature by the IdM, issuer, audience, times, type, algorithm, scope.
+ * @throws KmsRefusal `KMS_INVALID_TOKEN`, `KMS_INSUFFICIENT_SCOPE`, `KMS_UNAVAILABLE`
+ */
+export type CheckToken = (token: string) => Promise<TokenClaims>;
 
 export interface TokenCheckOptions {
   readonly issuer: string;
