@@ -27,7 +27,7 @@ const CONNECT_ATTEMPTS = 5;
 /** How long a connection lies idle before it is closed. */
 const IDLE_MS = 10_000;
 /** Longest that records may lag behind the answer of the verb that made them. */
-const RECORDS_MS = 5_000;
+const RECORDS_MS = 30_000;
 const OFFSET_SAMPLES = 5;
 /** Pause before the record stream of an actor that went away is asked for again. */
 const RECONNECT_MS = 100;
