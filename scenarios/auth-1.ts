@@ -32,6 +32,7 @@ export const auth1: Scenario = {
   title: 'Missing, foreign, tampered, unsigned, confused and expired tokens are each refused, and no key is issued',
   requirements: ['AUTH-1', 'AUTH-2', 'INT-3', 'HTTP1-1'],
   actors: withUes('ue'),
+  users: ['alice', 'bob'],
   steps: [
     bringUp('logged-in'),
     {
@@ -52,7 +53,7 @@ export const auth1: Scenario = {
           ['the MCPTT server’s token (audience)', { at: 'token', op: 'replace', path: '', value: 'other' }],
           ['signature tampered', { at: 'token', op: 'flip', path: '-5' }],
           ['signature removed', unsigned],
-          ['claims of another user', jwt('mcptt_id', mcpttId('bob'))],
+          ['claims of another user', jwt('mcptt_id', mcpttId(t, 'bob'))],
           ['audience changed', jwt('aud', 'urn:3gpp:mcptt:elsewhere')],
           ['issuer changed', jwt('iss', 'https://idm.elsewhere.example')],
           ['scope changed', jwt('scope', 'openid everything')],

@@ -22,6 +22,7 @@ export const auth2: Scenario = {
   title: 'The IdM rotates its key: tokens under the new key are taken, tokens under a withdrawn key are not',
   requirements: ['AUTH-2', 'STEP-3a'],
   actors: withUes('ue'),
+  users: ['alice', 'bob'],
   steps: [
     bringUp('logged-in', { ue: ['alice', 'bob'] }),
     {

@@ -22,6 +22,7 @@ export const auth3: Scenario = {
   title: 'Key material is for the token’s identity and for no identity that the request names',
   requirements: ['AUTH-3', 'STEP-3b'],
   actors: withUes('ue'),
+  users: ['alice', 'bob'],
   steps: [
     bringUp('logged-in', { ue: ['alice', 'bob'] }),
     {
@@ -34,7 +35,7 @@ export const auth3: Scenario = {
         const before = (await kmsKeys(t)).length;
         const ask = (...deviate: JsonObject[]): Promise<unknown> =>
           t.actor('ue').do('requestKey', { user: 'alice', deviate });
-        const named = ask({ at: 'kms-request', op: 'set', path: 'userUri', value: mcpttId('bob') });
+        const named = ask({ at: 'kms-request', op: 'set', path: 'userUri', value: mcpttId(t, 'bob') });
         await refusedByKms(t, 'alice’s token, bob’s name', named, 403);
         expect((await kmsKeys(t)).length, 'CEKs issued').to.equal(before);
         await t.actor('ue').do('requestKey', { user: 'alice' });
@@ -46,7 +47,7 @@ export const auth3: Scenario = {
           where: (r) => body(r).includes('KmsKeyProv'),
         });
         const users = elements(body(t.about(response)), 'UserUri');
-        expect(new Set(users), 'whose key material the answer holds').to.deep.equal(new Set([mcpttId('alice')]));
+        expect(new Set(users), 'whose key material the answer holds').to.deep.equal(new Set([mcpttId(t, 'alice')]));
       },
     },
   ],

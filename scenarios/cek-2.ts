@@ -20,6 +20,7 @@ export const cek2: Scenario = {
   title: 'Over many issues to two users no Key ID and no key comes twice',
   requirements: ['CEK-1', 'CEK-2', 'INT-1', 'INT-2'],
   actors: withUes('ue', 'ue-b'),
+  users: ['alice', 'bob'],
   steps: [
     bringUp('keyed', { ue: ['alice'], 'ue-b': ['bob'] }),
     {
@@ -42,7 +43,7 @@ export const cek2: Scenario = {
             });
             issued.push(key.keyId);
             fingerprints.push(key.cekFingerprint);
-            if (round < ROTATIONS) await t.actor('kms').do('cekRotate', { user: mcpttId(user) });
+            if (round < ROTATIONS) await t.actor('kms').do('cekRotate', { user: mcpttId(t, user) });
           }
         }
         for (const keyId of issued) expect(keyId, 'Key ID').to.match(/^f[0-9a-f]{7}$/);

@@ -4,11 +4,12 @@ import type { Scenario } from '../sim/scenario/scenario.ts';
 import { attempt } from './checks/attempt.ts';
 import { expectNoCek, fingerprints } from './checks/cek-leak.ts';
 import { client, mcpttId, sipSession } from './checks/keys.ts';
+import { nobodysMcpttId, presumePrivateCalls } from './checks/provisioned.ts';
 import { refused } from './checks/refusal.ts';
-import { expectSecretFromSip } from './checks/secrecy.ts';
+import { expectSecretFromSip, mcpttIdsOf, withoutScheme } from './checks/secrecy.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
 
-const USERS = ['alice', 'bob', 'carol', 'dave', 'nobody'];
+const USERS = ['alice', 'bob', 'carol', 'dave'];
 
 /**
  * CONF-1, S1-1, S1-3 (pCR 7.x): whatever users do, the SIP core sees nothing of MCPTT: in no message, under no encoding.
@@ -25,6 +26,7 @@ export const conf1: Scenario = {
     'Authorization, messages, calls, refusals and log-off: no SIP message gives away identity, token, profile or text',
   requirements: ['CONF-1', 'S1-1', 'S1-3'],
   actors: withUes('ue', 'ue-b'),
+  users: USERS,
   steps: [
     bringUp('bound', { ue: ['alice', 'dave'], 'ue-b': ['bob'] }),
     {
@@ -35,10 +37,12 @@ export const conf1: Scenario = {
       guard: 30_000,
       run: async (t) => {
         const [a, b] = [t.actor('ue'), t.actor('ue-b')];
+        presumePrivateCalls(t, 'dave', false);
+        const nobody = nobodysMcpttId(t);
         const { clientId, profile } = await client(t, 'alice');
-        await a.do('sendMessage', { user: 'alice', to: mcpttId('bob'), text: TEXT });
-        await b.do('sendMessage', { user: 'bob', to: mcpttId('alice'), text: TEXT });
-        const { callId } = await a.do<{ callId: string }>('call', { user: 'alice', to: mcpttId('bob') });
+        await a.do('sendMessage', { user: 'alice', to: mcpttId(t, 'bob'), text: TEXT });
+        await b.do('sendMessage', { user: 'bob', to: mcpttId(t, 'alice'), text: TEXT });
+        const { callId } = await a.do<{ callId: string }>('call', { user: 'alice', to: mcpttId(t, 'bob') });
         await a.do('reinvite', { callId });
         await a.do('hangUp', { callId });
         const wrong: JsonObject[][] = [
@@ -51,11 +55,11 @@ export const conf1: Scenario = {
         // Refused or not (a profile without signatures has none to be wrong): what is told of it is what counts here.
         for (const deviate of wrong) await attempt(t, a.do('publish', { user: 'alice', deviate }));
         const far: [string, { user: string; to: string; text?: string }][] = [
-          ['call', { user: 'dave', to: mcpttId('bob') }],
-          ['call', { user: 'alice', to: mcpttId('dave') }],
-          ['call', { user: 'alice', to: mcpttId('nobody') }],
-          ['sendMessage', { user: 'alice', to: mcpttId('nobody'), text: TEXT }],
-          ['sendMessage', { user: 'bob', to: mcpttId('carol'), text: TEXT }],
+          ['call', { user: 'dave', to: mcpttId(t, 'bob') }],
+          ['call', { user: 'alice', to: mcpttId(t, 'dave') }],
+          ['call', { user: 'alice', to: nobody }],
+          ['sendMessage', { user: 'alice', to: nobody, text: TEXT }],
+          ['sendMessage', { user: 'bob', to: mcpttId(t, 'carol'), text: TEXT }],
         ];
         t.hold('mcptt-as', 'TS 24.379 11.1.1');
         for (const [verb, args] of far) {
@@ -63,7 +67,7 @@ export const conf1: Scenario = {
           await refused(`${verb} of ${args.user} to ${args.to}`, ue.do(verb, args));
         }
         const ceks = await fingerprints(t);
-        await t.actor('kms').do('cekRotate', { user: mcpttId('bob') });
+        await t.actor('kms').do('cekRotate', { user: mcpttId(t, 'bob') });
         await b.do('publish', { user: 'bob' });
         await a.do('logOff', { user: 'alice' });
         const sip = t.records({ where: (r) => r.protocol === 'sip' }, 'all');
@@ -73,7 +77,8 @@ export const conf1: Scenario = {
         ] as const)
           expect(sip.filter((r) => r.interface === name).length, `messages on ${name}`).to.be.at.least(count);
         expectSecretFromSip(t, [
-          ...USERS.map((user) => ({ what: `MCPTT ID of ${user}`, text: `${user}@mcptt.example` })),
+          ...mcpttIdsOf(t, USERS),
+          { what: 'MCPTT ID of nobody', text: withoutScheme(nobody) },
           { what: 'MCPTT client id', text: clientId },
           { what: 'text of a MESSAGE', text: TEXT },
           { what: 'MCPTT signalling', text: 'mcptt-request-uri' },

@@ -44,6 +44,7 @@ export const figure: Scenario = {
     'IBC-1',
   ],
   actors: ['ue', 'access-network', 'sip-core', 'mcptt-as', 'idm', 'kms'],
+  users: ['alice'],
   steps: [step0(), step1(), step2(), step3a(), step3b(), step4()],
   choices: [CHOICES.cms, CHOICES.tokens, CHOICES.push, CHOICES.profile, CHOICES.ibc, CHOICES.session, CHOICES.eps],
 };

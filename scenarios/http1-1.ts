@@ -21,6 +21,7 @@ export const http11: Scenario = {
   title: 'KMS, MCPTT server and IdM speak TLS 1.2 or newer only; who does not trust their CA does not talk to them',
   requirements: ['HTTP1-1'],
   actors: withUes('ue'),
+  users: [],
   steps: [
     bringUp('attached', { ue: [] }),
     {

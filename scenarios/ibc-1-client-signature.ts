@@ -23,6 +23,7 @@ export const ibc1ClientSignature: Scenario = {
   title: 'The server refuses bodies that are not signed, forged, or signed by another user than the key’s',
   requirements: ['IBC-1', 'S1-1'],
   actors: withUes('ue'),
+  users: ['alice', 'bob'],
   choices: [CHOICES.ibc],
   steps: [
     bringUp('keyed', { ue: ['alice', 'bob'] }),
@@ -49,7 +50,7 @@ export const ibc1ClientSignature: Scenario = {
         expect(
           (await bindings(t)).map((binding) => binding.mcpttId),
           'bindings',
-        ).to.deep.equal([mcpttId('alice')]);
+        ).to.deep.equal([mcpttId(t, 'alice')]);
       },
     },
     {
@@ -63,11 +64,11 @@ export const ibc1ClientSignature: Scenario = {
         const ue = t.actor('ue');
         await t.precondition('bob is authorized', () => ue.do('publish', { user: 'bob' }));
         for (const [what, deviation] of WRONG) {
-          const args = { user: 'alice', to: mcpttId('bob'), deviate: [deviation] };
+          const args = { user: 'alice', to: mcpttId(t, 'bob'), deviate: [deviation] };
           await refusedBySip(t, `MESSAGE, ${what}`, ue.do('sendMessage', { ...args, text: what }), 403);
           await refusedBySip(t, `INVITE, ${what}`, ue.do('call', args), 403);
         }
-        await ue.do('sendMessage', { user: 'alice', to: mcpttId('bob'), text: 'as it should be' });
+        await ue.do('sendMessage', { user: 'alice', to: mcpttId(t, 'bob'), text: 'as it should be' });
         const inbox = await ue.read<{ text: string }[]>('messages', { user: 'bob' });
         expect(
           inbox.map(({ text }) => text),

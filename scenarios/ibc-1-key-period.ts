@@ -24,6 +24,7 @@ export const ibc1KeyPeriod: Scenario = {
   title: 'A body that is signed with key material of a past key period is refused',
   requirements: ['IBC-1'],
   actors: withUes('ue'),
+  users: ['alice'],
   choices: [CHOICES.ibc],
   steps: [
     ...LONG_LIVED,
@@ -51,7 +52,7 @@ export const ibc1KeyPeriod: Scenario = {
         expect(
           before.map((binding) => binding.mcpttId),
           'bindings',
-        ).to.deep.equal([mcpttId('alice')]);
+        ).to.deep.equal([mcpttId(t, 'alice')]);
         const deviate = [{ at: 'cms', op: 'set', path: 'key-period', value: 'oldest' }];
         const publish = ue.do('publish', { user: 'alice', deviate });
         await refusedBySip(t, 'signed in a past key period', publish, 403);

@@ -25,6 +25,7 @@ export const ibc1ServerSignature: Scenario = {
   title: 'The UE refuses bodies that the server’s identity has not signed',
   requirements: ['IBC-1', 'S1-3', 'MIME-1'],
   actors: withUes('ue', 'ue-b'),
+  users: ['alice', 'bob'],
   choices: [CHOICES.ibc],
   steps: [
     bringUp('keyed', { ue: ['alice'] }),
@@ -73,7 +74,7 @@ export const ibc1ServerSignature: Scenario = {
         });
         for (const [what, deviation] of DEVIATIONS) {
           await server.do('deviate', { deviate: [deviation] });
-          const send = t.actor('ue').do('sendMessage', { user: 'alice', to: mcpttId('bob'), text: what });
+          const send = t.actor('ue').do('sendMessage', { user: 'alice', to: mcpttId(t, 'bob'), text: what });
           await refusedByUe(t, `a MESSAGE ${what}`, 'ue-b', send, 493);
         }
         t.hold('ue', 'Figure 7.x.2-2');
@@ -83,7 +84,7 @@ export const ibc1ServerSignature: Scenario = {
         for (const answer of t.records(sip)) expect(header(t.about(answer), 'Warning')).to.match(/cannot be opened/);
         expect(t.records(sip), 'MESSAGEs that the UE refused').to.have.length(DEVIATIONS.length);
         await server.do('deviate', { deviate: [] });
-        await t.actor('ue').do('sendMessage', { user: 'alice', to: mcpttId('bob'), text: 'as it should be' });
+        await t.actor('ue').do('sendMessage', { user: 'alice', to: mcpttId(t, 'bob'), text: 'as it should be' });
       },
     },
   ],

@@ -23,6 +23,7 @@ export const int3: Scenario = {
   title: 'Who has neither a KMS token nor the MCPTT server’s certificate gets, changes and ends no key',
   requirements: ['INT-3', 'AUTH-1', 'HTTP1-1'],
   actors: withUes('ue'),
+  users: ['alice'],
   steps: [
     bringUp('keyed'),
     {
@@ -53,7 +54,7 @@ export const int3: Scenario = {
         };
         for (const [what, identity] of outsiders(t)) {
           // Under a certificate somebody may pose as the MCPTT server, too.
-          const posesAs = identity === undefined ? common.userUri : SERVER;
+          const posesAs = identity === undefined ? common.userUri : t.provisioned.network.mcpttServerId;
           for (const [path, more] of [
             [KMS_PATHS.keyProv, { cekRequests: [{ sipSession: session }] }],
             [KMS_PATHS.cekUpdate, { cekRequests: [own] }],
@@ -76,5 +77,3 @@ export const int3: Scenario = {
     },
   ],
 };
-
-const SERVER = 'sip:mcptt-server@mcptt.example';

@@ -18,6 +18,7 @@ export const life1ConnectionLost: Scenario = {
   title: 'The UE’s connection is lost past the life of its registration: the CEK ends everywhere',
   requirements: ['LIFE-1'],
   actors: withUes('ue'),
+  users: ['alice'],
   steps: registrationRunsOut(async (t) => {
     await t.actor('ue').do('dropConnection');
   }),

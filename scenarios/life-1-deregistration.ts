@@ -17,6 +17,7 @@ export const life1Deregistration: Scenario = {
   title: 'The UE de-registers: the CEK of its SIP session ends everywhere',
   requirements: ['LIFE-1'],
   actors: withUes('ue', 'ue-b'),
+  users: ['alice', 'bob'],
   steps: [
     bringUp('bound', { ue: ['alice'], 'ue-b': ['bob'] }),
     ends(

@@ -18,6 +18,7 @@ export const life1Lifetime: Scenario = {
   title: 'A CEK whose lifetime is over ends at UE, server and KMS, each by its own clock',
   requirements: ['LIFE-1'],
   actors: withUes('ue'),
+  users: ['alice'],
   steps: [
     policy('a CEK lives for half an hour', 'kms', { cek: { lifetime: 30 * MINUTE, rotateAfter: HOUR } }),
     bringUp('bound'),

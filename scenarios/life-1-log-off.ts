@@ -24,6 +24,7 @@ export const life1LogOff: Scenario = {
   title: 'The user logs off: PUBLISH with Expires 0, token revocation, and the CEK ends everywhere',
   requirements: ['LIFE-1'],
   actors: withUes('ue'),
+  users: ['alice', 'bob'],
   steps: [
     bringUp('bound'),
     ends(

@@ -18,6 +18,7 @@ export const life1NetworkDeregistration: Scenario = {
   title: 'The network de-registers the subscriber: the CEK ends everywhere, at the UE too',
   requirements: ['LIFE-1'],
   actors: withUes('ue', 'ue-b'),
+  users: ['alice', 'bob'],
   steps: [
     bringUp('bound', { ue: ['alice'], 'ue-b': ['bob'] }),
     ends(

@@ -22,6 +22,7 @@ export const life1OperatorRevokes: Scenario = {
   title: 'The operator revokes the user at the KMS: the CEK ends everywhere and no new one is given',
   requirements: ['LIFE-1'],
   actors: withUes('ue'),
+  users: ['alice', 'bob'],
   steps: [
     bringUp('bound', { ue: ['alice', 'bob'] }),
     ends(
@@ -29,7 +30,7 @@ export const life1OperatorRevokes: Scenario = {
       /revoked/,
       async (t) => {
         const others = await sharedKey(t, 'bob');
-        await t.actor('kms').do('cekRevoke', { user: mcpttId('alice') });
+        await t.actor('kms').do('cekRevoke', { user: mcpttId(t, 'alice') });
         const again = t.actor('ue').do('requestKey', { user: 'alice' });
         await refusedByKms(t, 'a request of the revoked user', again, 403);
         expect(await sharedKey(t, 'bob'), 'key of bob, who is not revoked').to.deep.equal(others);

@@ -18,6 +18,7 @@ export const life1RegistrationExpires: Scenario = {
   title: 'A UE without a bearer cannot refresh: its registration expires and the CEK ends everywhere',
   requirements: ['LIFE-1'],
   actors: withUes('ue'),
+  users: ['alice'],
   steps: registrationRunsOut(async (t) => {
     const { imsi } = await t.actor('ue').read<{ imsi: string }>('attach');
     await t.actor('access-network').do('detachSubscriber', { imsi });

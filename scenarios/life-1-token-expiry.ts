@@ -21,6 +21,7 @@ export const life1TokenExpiry: Scenario = {
   title: 'By policy of the KMS the CEK ends when the access token expires by which it was asked for',
   requirements: ['LIFE-1'],
   actors: withUes('ue'),
+  users: ['alice'],
   steps: [
     policy('CEKs end with the token', 'kms', { cek: { endsWithToken: true } }),
     policy('a binding outlives its token', 'mcptt-as', { tokenExpiryEndsBinding: false }),
@@ -55,6 +56,7 @@ export const life1TokenExpiryServer: Scenario = {
   title: 'By policy of the MCPTT server the binding and its CEK end when the access token expires that made it',
   requirements: ['LIFE-1'],
   actors: withUes('ue'),
+  users: ['alice'],
   steps: [
     policy('a binding ends with its token', 'mcptt-as', { tokenExpiryEndsBinding: true }),
     bringUp('bound'),

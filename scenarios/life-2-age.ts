@@ -18,6 +18,7 @@ export const life2Age: Scenario = {
   title: 'A CEK that has served for as long as policy says is replaced without anybody asking',
   requirements: ['LIFE-2', 'INT-2'],
   actors: withUes('ue'),
+  users: ['alice'],
   steps: [
     policy('a CEK serves for half an hour', 'kms', { cek: { rotateAfter: 30 * MINUTE } }),
     bringUp('bound'),

@@ -21,6 +21,7 @@ export const life2EventStream: Scenario = {
   title: 'A lost event stream resumes with Last-Event-ID and has missed nothing',
   requirements: ['LIFE-2', 'INT-2'],
   actors: withUes('ue'),
+  users: ['alice'],
   steps: [
     bringUp('bound'),
     {
@@ -38,7 +39,7 @@ export const life2EventStream: Scenario = {
         );
         const old = await sharedKey(t, 'alice');
         await t.actor('ue').do('dropEvents', { user: 'alice' });
-        await t.actor('kms').do('cekRotate', { user: mcpttId('alice') });
+        await t.actor('kms').do('cekRotate', { user: mcpttId(t, 'alice') });
         t.hold('ue', 'pCR 7.x.3');
         const again = await t.expect('the stream opened again', {
           interface: 'HTTP-1',

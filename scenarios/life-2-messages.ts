@@ -20,6 +20,7 @@ export const life2Messages: Scenario = {
   title: 'A CEK that has protected as many messages as policy says is replaced',
   requirements: ['LIFE-2', 'LIFE-3', 'INT-2'],
   actors: withUes('ue', 'ue-b'),
+  users: ['alice', 'bob'],
   steps: [
     policy('a CEK protects 12 messages', 'kms', { cek: { rotateAfterMessages: 12 } }),
     bringUp('bound', { ue: ['alice'], 'ue-b': ['bob'] }),
@@ -36,7 +37,7 @@ export const life2Messages: Scenario = {
     },
     changes('After more messages the KMS answers with a new CEK', async (t) => {
       for (let count = 1; count <= 12; count++) {
-        await t.actor('ue').do('sendMessage', { user: 'alice', to: mcpttId('bob'), text: `message ${count}` });
+        await t.actor('ue').do('sendMessage', { user: 'alice', to: mcpttId(t, 'bob'), text: `message ${count}` });
       }
       await t.actor('ue').do('askUpdate', { user: 'alice' });
     }),

@@ -20,10 +20,11 @@ export const life2Operator: Scenario = {
   title: 'The operator rotates a CEK: both ends change, the old key opens for a bounded overlap and never seals',
   requirements: ['LIFE-2', 'INT-2', 'MIME-2'],
   actors: withUes('ue'),
+  users: ['alice'],
   steps: [
     bringUp('bound'),
     changes('The operator rotates alice’s CEK', async (t) => {
-      await t.actor('kms').do('cekRotate', { user: mcpttId('alice') });
+      await t.actor('kms').do('cekRotate', { user: mcpttId(t, 'alice') });
     }),
     overlap,
   ],

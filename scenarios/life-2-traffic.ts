@@ -27,6 +27,7 @@ export const life2Traffic: Scenario = {
   title: 'Fifty messages a second in each direction lose none over twenty rekeys, in real time',
   requirements: ['LIFE-2', 'INT-2', 'MIME-1'],
   actors: withUes('ue', 'ue-b'),
+  users: ['alice', 'bob'],
   steps: [
     bringUp('bound', { ue: ['alice'], 'ue-b': ['bob'] }),
     {
@@ -116,7 +117,7 @@ async function flow(t: StepContext, ue: string, from: string, to: string, signal
       continue;
     }
     const text = `${from} ${answers.length}`;
-    const answer = t.actor(ue).do<{ status: number }>('sendMessage', { user: from, to: mcpttId(to), text });
+    const answer = t.actor(ue).do<{ status: number }>('sendMessage', { user: from, to: mcpttId(t, to), text });
     // Looked at below; a refusal before that must not count as unhandled.
     open++;
     const closed = (): void => {

@@ -21,6 +21,7 @@ export const life2TwoUpdates: Scenario = {
   title: 'Client and server ask for an update at once: both learn the same new CEK',
   requirements: ['LIFE-2', 'LIFE-3', 'LIFE-4', 'INT-2'],
   actors: withUes('ue'),
+  users: ['alice'],
   steps: [
     policy('every request for an update gets a new CEK', 'kms', { cek: { renewAfter: 0 } }),
     bringUp('bound'),
@@ -43,7 +44,7 @@ export const life2TwoUpdates: Scenario = {
         const now = await replaced(t, old);
         expect([client.keyId, ...server.map(({ keyId }) => keyId)], 'answers').to.deep.equal([now.keyId, now.keyId]);
         const serving = (await kmsKeys(t)).filter(
-          ({ user, state }) => user === mcpttId('alice') && (state === 'active' || state === 'pending-ack'),
+          ({ user, state }) => user === mcpttId(t, 'alice') && (state === 'active' || state === 'pending-ack'),
         );
         expect(
           serving.map(({ keyId }) => keyId),

@@ -23,6 +23,7 @@ export const life3: Scenario = {
   title: 'The client asks for an update: the KMS gives the same CEK again or a new one, and tells both ends',
   requirements: ['LIFE-3', 'INT-2'],
   actors: withUes('ue'),
+  users: ['alice'],
   steps: [
     bringUp('bound'),
     {

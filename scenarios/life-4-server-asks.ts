@@ -22,6 +22,7 @@ export const life4ServerAsks: Scenario = {
   title: 'The MCPTT server asks for an update: the same CEK or a new one, and the client learns the same',
   requirements: ['LIFE-4', 'INT-2'],
   actors: withUes('ue'),
+  users: ['alice'],
   steps: [
     bringUp('bound'),
     {

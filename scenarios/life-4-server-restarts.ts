@@ -24,6 +24,7 @@ export const life4ServerRestarts: Scenario = {
   title: 'The MCPTT server restarts, fetches the CEKs of its sessions and goes on',
   requirements: ['LIFE-4', 'INT-2'],
   actors: withUes('ue', 'ue-b'),
+  users: ['alice', 'bob'],
   steps: [
     bringUp('bound', { ue: ['alice'], 'ue-b': ['bob'] }),
     {
@@ -36,7 +37,9 @@ export const life4ServerRestarts: Scenario = {
         const [a, b] = [await sharedKey(t, 'alice'), await sharedKey(t, 'bob', 'ue-b')];
         const [{ keyIds }, during] = await Promise.all([
           t.actor('mcptt-as').do<{ keyIds: string[] }>('restart'),
-          statusOf(t.actor('ue').do('sendMessage', { user: 'alice', to: mcpttId('bob'), text: 'are you restarting?' })),
+          statusOf(
+            t.actor('ue').do('sendMessage', { user: 'alice', to: mcpttId(t, 'bob'), text: 'are you restarting?' }),
+          ),
         ]);
         const isRequest = (r: MessageRecord): boolean => startLine(r).includes('/keymanagement/cek/v1/sessions');
         const requests = t.records({ interface: 'HTTP-1', where: isRequest });
@@ -63,8 +66,8 @@ export const life4ServerRestarts: Scenario = {
         expect(await sharedKey(t, 'alice'), 'alice’s key').to.deep.equal(a);
         expect(await sharedKey(t, 'bob', 'ue-b'), 'bob’s key').to.deep.equal(b);
         expect((await serverKeys(t)).length, 'keys at the server').to.be.at.least(2);
-        await t.actor('ue').do('sendMessage', { user: 'alice', to: mcpttId('bob'), text: 'still there?' });
-        await t.actor('ue-b').do('sendMessage', { user: 'bob', to: mcpttId('alice'), text: 'still here' });
+        await t.actor('ue').do('sendMessage', { user: 'alice', to: mcpttId(t, 'bob'), text: 'still there?' });
+        await t.actor('ue-b').do('sendMessage', { user: 'bob', to: mcpttId(t, 'alice'), text: 'still here' });
         const inbox = await t.actor('ue').read<{ text: string }[]>('messages', { user: 'alice' });
         expect(
           inbox.map(({ text }) => text),
@@ -73,7 +76,7 @@ export const life4ServerRestarts: Scenario = {
         expect(
           (await bindings(t)).map((x) => x.mcpttId),
           'bindings',
-        ).to.have.members([mcpttId('alice'), mcpttId('bob')]);
+        ).to.have.members([mcpttId(t, 'alice'), mcpttId(t, 'bob')]);
       },
     },
   ],

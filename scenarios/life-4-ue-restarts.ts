@@ -19,6 +19,7 @@ export const life4UeRestarts: Scenario = {
   title: 'A UE restarts and starts over: another SIP session, another CEK, and the old one is ended',
   requirements: ['LIFE-4', 'LIFE-1', 'INT-1'],
   actors: withUes('ue'),
+  users: ['alice'],
   steps: [
     bringUp('bound'),
     {
@@ -45,7 +46,7 @@ export const life4UeRestarts: Scenario = {
         await expectForgotten(t, old.keyId, { by: 'kms' });
         t.hold('mcptt-as', 'pCR 7.x.3');
         await expectRetired(t, old.keyId);
-        const bound = (await bindings(t)).filter((binding) => binding.mcpttId === mcpttId('alice'));
+        const bound = (await bindings(t)).filter((binding) => binding.mcpttId === mcpttId(t, 'alice'));
         expect(
           bound.map((binding) => binding.sipSession),
           'sessions alice is bound to',

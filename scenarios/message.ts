@@ -4,7 +4,7 @@ import type { MessageRecord } from '../sim/trace/record.ts';
 import { expectProtected, profileInUse } from './checks/cms.ts';
 import { mcpttId, sharedKey } from './checks/keys.ts';
 import { cmsOf, expectUnder, namesKey } from './checks/sealed.ts';
-import { expectSecretFromSip } from './checks/secrecy.ts';
+import { expectSecretFromSip, mcpttIdsOf } from './checks/secrecy.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
 
 /**
@@ -22,6 +22,7 @@ export const message: Scenario = {
   title: 'MESSAGE between two authorized users, in both directions, under each one’s own CEK',
   requirements: ['MIME-1', 'S1-1', 'CONF-1', 'INT-1'],
   actors: withUes('ue', 'ue-b'),
+  users: ['alice', 'bob', 'carol'],
   steps: [
     bringUp('bound', { ue: ['alice'], 'ue-b': ['bob'] }),
     {
@@ -46,7 +47,7 @@ export const message: Scenario = {
           { from: 'bob', ue: 'ue-b', to: 'alice', other: 'ue', sealed: b, opened: a, text: 'Second floor' },
         ];
         for (const { from, ue, to, other, sealed, opened, text } of ways) {
-          await t.actor(ue).do('sendMessage', { user: from, to: mcpttId(to), text });
+          await t.actor(ue).do('sendMessage', { user: from, to: mcpttId(t, to), text });
           const sip = { interface: 'SIP-1', method: 'MESSAGE' } as const;
           const sent = await t.expect('the MESSAGE sent', {
             ...sip,
@@ -66,13 +67,12 @@ export const message: Scenario = {
             .actor(other)
             .read<{ from: string; text: string; keyId: string }[]>('messages', { user: to });
           const { at: _at, ...shown } = { at: 0, ...inbox.at(-1)! };
-          expect(shown, `what ${to} got`).to.include({ from: mcpttId(from), text, keyId: opened.keyId });
+          expect(shown, `what ${to} got`).to.include({ from: mcpttId(t, from), text, keyId: opened.keyId });
         }
         expectSecretFromSip(t, [
           { what: 'text of a MESSAGE', text: 'Where is the fire' },
           { what: 'text of a MESSAGE', text: 'Second floor' },
-          { what: 'MCPTT ID', text: 'alice@mcptt.example' },
-          { what: 'MCPTT ID', text: 'bob@mcptt.example' },
+          ...mcpttIdsOf(t, ['alice', 'bob']),
         ]);
         const form = await profileInUse(t);
         const seen = new Set<string>();
@@ -95,10 +95,10 @@ export const message: Scenario = {
       responsible: 'mcptt-as',
       guard: 10_000,
       run: async (t) => {
-        const deviate = [{ at: 'mcptt-info', op: 'set', path: 'mcptt-calling-user-id', value: mcpttId('carol') }];
-        await t.actor('ue').do('sendMessage', { user: 'alice', to: mcpttId('bob'), text: 'I am carol', deviate });
+        const deviate = [{ at: 'mcptt-info', op: 'set', path: 'mcptt-calling-user-id', value: mcpttId(t, 'carol') }];
+        await t.actor('ue').do('sendMessage', { user: 'alice', to: mcpttId(t, 'bob'), text: 'I am carol', deviate });
         const inbox = await t.actor('ue-b').read<{ from: string; text: string }[]>('messages', { user: 'bob' });
-        expect(inbox.at(-1), 'what bob got').to.include({ from: mcpttId('alice'), text: 'I am carol' });
+        expect(inbox.at(-1), 'what bob got').to.include({ from: mcpttId(t, 'alice'), text: 'I am carol' });
       },
     },
   ],

@@ -7,7 +7,7 @@ import { bindings, client, mcpttId, sharedKey } from './checks/keys.ts';
 import { reading } from './checks/reading.ts';
 import { refused, refusedBySip } from './checks/refusal.ts';
 import { cmsOf, namesKey } from './checks/sealed.ts';
-import { expectSecret } from './checks/secrecy.ts';
+import { anyMcpttId, expectSecret } from './checks/secrecy.ts';
 import { CHOICES } from './choices.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
 
@@ -39,11 +39,11 @@ const worksEndToEnd = (profile: ProfileName): Step => ({
     await publish(t);
     await b.do('publish', { user: 'bob' });
     expect((await client(t, 'alice')).profile?.mcpttId, 'whose profile alice’s UE has opened').to.equal(
-      mcpttId('alice'),
+      mcpttId(t, 'alice'),
     );
     const text = `under ${profile}`;
-    await a.do('sendMessage', { user: 'alice', to: mcpttId('bob'), text });
-    await b.do('sendMessage', { user: 'bob', to: mcpttId('alice'), text });
+    await a.do('sendMessage', { user: 'alice', to: mcpttId(t, 'bob'), text });
+    await b.do('sendMessage', { user: 'bob', to: mcpttId(t, 'alice'), text });
     for (const [ue, user] of [
       ['ue', 'alice'],
       ['ue-b', 'bob'],
@@ -51,7 +51,7 @@ const worksEndToEnd = (profile: ProfileName): Step => ({
       const inbox = await t.actor(ue).read<{ text: string }[]>('messages', { user });
       expect(inbox.at(-1)?.text, `what ${user} got`).to.equal(text);
     }
-    const { callId } = await a.do<{ callId: string }>('call', { user: 'alice', to: mcpttId('bob') });
+    const { callId } = await a.do<{ callId: string }>('call', { user: 'alice', to: mcpttId(t, 'bob') });
     await a.do('reinvite', { callId });
     await a.do('hangUp', { callId });
 
@@ -70,11 +70,7 @@ const worksEndToEnd = (profile: ProfileName): Step => ({
     }
     expectFresh(t, sealed);
     t.hold('mcptt-as', 'Figure 7.x.2-2, RFC 5083, RFC 5652');
-    expectSecret(sip, [
-      { what: 'text of a MESSAGE', text },
-      { what: 'SDP', text: 'm=audio' },
-      { what: 'MCPTT ID', text: '@mcptt.example' },
-    ]);
+    expectSecret(sip, [{ what: 'text of a MESSAGE', text }, { what: 'SDP', text: 'm=audio' }, ...anyMcpttId(t)]);
     const before = await bindings(t);
     // CBC has no tag: where the changed bit falls decides whether padding, form or signature gives it away.
     const changed = await refused(`${profile}, ciphertext changed`, publish(t, flip(-200)));
@@ -109,6 +105,7 @@ export const mime1Profiles: Scenario = {
     'The profiles kek, kek+sign and direct each work end to end; a body in another profile than policy’s is refused',
   requirements: ['MIME-1', 'IBC-1', 'S1-1'],
   actors: withUes('ue', 'ue-b'),
+  users: ['alice', 'bob'],
   choices: [CHOICES.ibc],
   steps: [
     bringUp('keyed', { ue: ['alice'], 'ue-b': ['bob'] }),

@@ -26,6 +26,7 @@ export const mime1Tampered: Scenario = {
   title: 'A body with one changed bit in tag, ciphertext, nonce or wrapped key is refused',
   requirements: ['MIME-1', 'S1-1'],
   actors: withUes('ue'),
+  users: ['alice', 'bob'],
   steps: [
     bringUp('bound', { ue: ['alice', 'bob'] }),
     {
@@ -72,7 +73,11 @@ export const mime1Tampered: Scenario = {
           ['tag', -1],
           ['ciphertext', -200],
         ] as const) {
-          const args = { user: 'alice', to: mcpttId('bob'), deviate: [{ at: 'cms', op: 'flip', path: String(path) }] };
+          const args = {
+            user: 'alice',
+            to: mcpttId(t, 'bob'),
+            deviate: [{ at: 'cms', op: 'flip', path: String(path) }],
+          };
           const send = ue.do('sendMessage', { ...args, text: 'changed on the way' });
           await refusedBySip(t, `${what} of a MESSAGE changed`, send, 493, /Undecipherable/);
           await refusedBySip(t, `${what} of an INVITE changed`, ue.do('call', args), 493, /Undecipherable/);

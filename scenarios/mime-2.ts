@@ -3,7 +3,7 @@ import type { JsonObject } from '../sim/control/actor.ts';
 import type { Scenario } from '../sim/scenario/scenario.ts';
 import { bindings, expectRetired, mcpttId, sharedKey } from './checks/keys.ts';
 import { refusedBySip } from './checks/refusal.ts';
-import { ANY_MCPTT_ID, expectSecretFromSip } from './checks/secrecy.ts';
+import { anyMcpttId, expectSecretFromSip } from './checks/secrecy.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
 
 /**
@@ -23,6 +23,7 @@ export const mime2: Scenario = {
   title: 'Unknown, missing, other user’s and retired Key IDs are refused apart',
   requirements: ['MIME-2', 'INT-1', 'MULTI-1'],
   actors: withUes('ue', 'ue-b'),
+  users: ['alice', 'bob', 'carol'],
   steps: [
     bringUp('keyed', { ue: ['alice', 'bob'], 'ue-b': ['carol'] }),
     {
@@ -44,7 +45,7 @@ export const mime2: Scenario = {
         const none = publish({ at: 'cms', op: 'replace', path: '', value: noCms });
         await refusedBySip(t, 'no Key ID', none, 493, /Key ID none/);
         expect(await bindings(t), 'bindings').to.deep.equal([]);
-        expectSecretFromSip(t, ANY_MCPTT_ID);
+        expectSecretFromSip(t, anyMcpttId(t));
       },
     },
     {
@@ -55,7 +56,7 @@ export const mime2: Scenario = {
       guard: 15_000,
       run: async (t) => {
         const old = await sharedKey(t, 'alice');
-        await t.actor('kms').do('cekRevoke', { user: mcpttId('alice'), deny: false });
+        await t.actor('kms').do('cekRevoke', { user: mcpttId(t, 'alice'), deny: false });
         await t.until(
           'the key ends at the UE',
           async () => (await t.actor('ue').read<{ keyId?: string }>('client', { user: 'alice' })).keyId !== old.keyId,
@@ -67,7 +68,7 @@ export const mime2: Scenario = {
         expect(given.keyId, 'Key ID, against that of the CEK that has ended').not.to.equal(old.keyId);
         t.hold('mcptt-as', 'pCR 7.x.3');
         await expectRetired(t, old.keyId);
-        expectSecretFromSip(t, ANY_MCPTT_ID);
+        expectSecretFromSip(t, anyMcpttId(t));
       },
     },
   ],

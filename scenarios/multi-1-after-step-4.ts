@@ -30,6 +30,7 @@ export const multi1AfterStep4: Scenario = {
     'Users behind one registration get their own messages under their own keys, whoever comes first and whoever goes',
   requirements: ['MULTI-1', 'MIME-1', 'MIME-2'],
   actors: withUes('ue', 'ue-b'),
+  users: ['alice', 'bob', 'carol'],
   steps: [
     bringUp('logged-in', { ue: ['alice'] }),
     bringUp('bound', { ue: ['carol'], 'ue-b': ['bob'] }),
@@ -41,7 +42,7 @@ export const multi1AfterStep4: Scenario = {
       guard: 15_000,
       run: async (t) => {
         const send = (to: string, text: string): Promise<unknown> =>
-          t.actor('ue-b').do('sendMessage', { user: 'bob', to: mcpttId(to), text });
+          t.actor('ue-b').do('sendMessage', { user: 'bob', to: mcpttId(t, to), text });
         await send('carol', 'first to carol');
         await t.precondition('alice gets a key and is authorized', async () => {
           await t.actor('ue').do('requestKey', { user: 'alice' });
@@ -75,7 +76,7 @@ export const multi1AfterStep4: Scenario = {
       guard: 15_000,
       run: async (t) => {
         const ue = t.actor('ue');
-        const { callId } = await ue.do<{ callId: string }>('call', { user: 'alice', to: mcpttId('bob') });
+        const { callId } = await ue.do<{ callId: string }>('call', { user: 'alice', to: mcpttId(t, 'bob') });
         const deviate = [
           { at: 'cms', op: 'set', path: 'key', value: 'user:carol' },
           { at: 'cms', op: 'set', path: 'signer', value: 'user:carol' },
@@ -93,12 +94,12 @@ export const multi1AfterStep4: Scenario = {
       guard: 15_000,
       run: async (t) => {
         const ue = t.actor('ue');
-        const { callId } = await ue.do<{ callId: string }>('call', { user: 'alice', to: mcpttId('bob') });
+        const { callId } = await ue.do<{ callId: string }>('call', { user: 'alice', to: mcpttId(t, 'bob') });
         await ue.do('logOff', { user: 'carol' });
         await ue.do('reinvite', { callId });
         await ue.do('hangUp', { callId });
         const send = (to: string): Promise<unknown> =>
-          t.actor('ue-b').do('sendMessage', { user: 'bob', to: mcpttId(to), text: 'after carol' });
+          t.actor('ue-b').do('sendMessage', { user: 'bob', to: mcpttId(t, to), text: 'after carol' });
         await send('alice');
         await refusedBySip(t, 'a MESSAGE to carol', send('carol'), 480);
         expect(await texts(t, 'alice'), 'what alice got').to.deep.equal(['to alice', 'after carol']);

@@ -21,6 +21,7 @@ export const multi1AtOnce: Scenario = {
   title: 'Four users log in at once on one SIP session; keys, Key IDs and bindings do not mix',
   requirements: ['MULTI-1', 'INT-1', 'CEK-2'],
   actors: withUes('ue'),
+  users: USERS,
   steps: [
     bringUp('registered'),
     {
@@ -44,7 +45,7 @@ export const multi1AtOnce: Scenario = {
         expect(
           (await bindings(t)).map((binding) => binding.mcpttId),
           'bound users',
-        ).to.have.members(USERS.map(mcpttId));
+        ).to.have.members(USERS.map((user) => mcpttId(t, user)));
         t.show('Key IDs', keys.map((key) => key.keyId).join(', '));
       },
     },

@@ -34,6 +34,7 @@ export const multi1InTurn: Scenario = {
   title: 'Two users log in one after the other on one SIP session; each has another CEK and Key ID',
   requirements: ['MULTI-1', 'INT-1', 'CEK-1'],
   actors: withUes('ue'),
+  users: ['alice', 'bob'],
   steps: [
     bringUp('logged-in', { ue: ['alice', 'bob'] }),
     {
@@ -62,10 +63,10 @@ export const multi1InTurn: Scenario = {
         const bound = (await bindings(t)).filter((binding) => binding.sipSession === session);
         for (const user of ['alice', 'bob']) {
           const { clientId, profile } = await client(t, user);
-          const own = bound.filter((binding) => binding.mcpttId === mcpttId(user));
+          const own = bound.filter((binding) => binding.mcpttId === mcpttId(t, user));
           expect(own, `bindings of ${user}`).to.have.length(1);
           expect(own[0]!.clientId, `client id bound to ${user}`).to.equal(clientId);
-          expect(profile?.mcpttId, 'whose profile').to.equal(mcpttId(user));
+          expect(profile?.mcpttId, 'whose profile').to.equal(mcpttId(t, user));
         }
       },
     },
@@ -77,7 +78,7 @@ export const multi1InTurn: Scenario = {
       guard: 15_000,
       run: async (t) => {
         const [a, b] = [await sharedKey(t, 'alice'), await sharedKey(t, 'bob')];
-        await t.actor('kms').do('cekRotate', { user: mcpttId('alice') });
+        await t.actor('kms').do('cekRotate', { user: mcpttId(t, 'alice') });
         const now = await replaced(t, a);
         expect(await sharedKey(t, 'bob'), 'bob’s key').to.deep.equal(b);
         const atUe = { interface: 'HTTP-1', actor: 'ue' } as const;
@@ -90,7 +91,7 @@ export const multi1InTurn: Scenario = {
             ofBob.some((stream) => cameOn(t.about(event), stream)),
             'bob’s event stream tells of alice’s key',
           ).to.equal(false);
-        const kept = (await kmsKeys(t)).filter(({ user, state }) => user === mcpttId('bob') && state !== 'ended');
+        const kept = (await kmsKeys(t)).filter(({ user, state }) => user === mcpttId(t, 'bob') && state !== 'ended');
         expect(
           kept.map(({ keyId }) => keyId),
           'bob’s keys at the KMS',
@@ -112,7 +113,7 @@ export const multi1InTurn: Scenario = {
         expect(
           (await bindings(t)).map((binding) => binding.mcpttId),
           'bindings',
-        ).to.deep.equal([mcpttId('bob')]);
+        ).to.deep.equal([mcpttId(t, 'bob')]);
         await t.actor('ue').do('publish', { user: 'bob' });
         await expectRetired(t, a.keyId, 'bob');
       },

@@ -34,6 +34,7 @@ export const multi1TwoClients: Scenario = {
   title: 'One user on two UEs: each client has a CEK of its own, gets messages under it, and hears of no other key',
   requirements: ['MULTI-1', 'INT-1', 'LIFE-2'],
   actors: withUes('ue', 'ue-b', 'ue-c'),
+  users: ['alice', 'bob'],
   steps: [
     bringUp('logged-in', { ue: ['alice'], 'ue-b': ['alice'] }),
     {
@@ -60,7 +61,7 @@ export const multi1TwoClients: Scenario = {
       run: async (t) => {
         for (const ue of ['ue', 'ue-b']) await t.actor(ue).do('publish', { user: 'alice' });
         const [a, b] = [await sharedKey(t, 'alice'), await sharedKey(t, 'alice', 'ue-b')];
-        const bound = (await bindings(t)).filter((binding) => binding.mcpttId === mcpttId('alice'));
+        const bound = (await bindings(t)).filter((binding) => binding.mcpttId === mcpttId(t, 'alice'));
         for (const [ue, key] of [
           ['ue', a],
           ['ue-b', b],
@@ -84,7 +85,7 @@ export const multi1TwoClients: Scenario = {
       guard: 10_000,
       run: async (t) => {
         const text = 'both of you';
-        await t.actor('ue-c').do('sendMessage', { user: 'bob', to: mcpttId('alice'), text });
+        await t.actor('ue-c').do('sendMessage', { user: 'bob', to: mcpttId(t, 'alice'), text });
         for (const ue of ['ue', 'ue-b']) {
           const { keyId } = await sharedKey(t, 'alice', ue);
           await t.until(`${ue} has the message`, async () => {
@@ -133,7 +134,7 @@ export const multi1TwoClients: Scenario = {
         await expectKept(t, b, 'alice', 'ue-b');
         t.hold('mcptt-as', 'pCR 7.x.3');
         const session = await sipSession(t, 'ue-b');
-        const left = (await bindings(t)).filter((binding) => binding.mcpttId === mcpttId('alice'));
+        const left = (await bindings(t)).filter((binding) => binding.mcpttId === mcpttId(t, 'alice'));
         expect(
           left.map((binding) => binding.sipSession),
           'sessions that alice is bound to',

@@ -22,7 +22,7 @@ const inOrder = (order: readonly string[], ue: string, user: string): Step => ({
     for (const step of order) await DO[step]!(t, ue, user);
     const session = await sipSession(t, ue);
     const key = await sharedKey(t, user, ue);
-    const bound = (await bindings(t)).filter((binding) => binding.mcpttId === mcpttId(user));
+    const bound = (await bindings(t)).filter((binding) => binding.mcpttId === mcpttId(t, user));
     expect(
       bound.map((binding) => binding.sipSession),
       'session bound',
@@ -45,6 +45,7 @@ export const order1: Scenario = {
   title: 'Steps 3a and 3b may come anywhere between step 0 and step 4: every allowed order ends in a binding',
   requirements: ['ORDER-1', 'STEP-4', 'INT-1'],
   actors: withUes('ue', 'ue-b'),
+  users: ['alice', 'bob', 'carol'],
   steps: [
     inOrder(['0', '1', '3a', '3b', '4'], 'ue', 'alice'),
     inOrder(['0', '3a', '1', '3b', '4'], 'ue-b', 'bob'),

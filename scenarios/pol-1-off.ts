@@ -23,6 +23,7 @@ export const pol1Off: Scenario = {
     'Protection is not required: no CEK is made, PUBLISH and profile travel in clear, and the SIP core can read them',
   requirements: ['POL-1'],
   actors: withUes('ue'),
+  users: ['alice'],
   steps: [
     bringUp('logged-in'),
     {
@@ -51,7 +52,7 @@ export const pol1Off: Scenario = {
           'CEKs made',
         ).to.deep.equal([]);
         expect(
-          (await serverKeys(t)).filter(({ user }) => user === mcpttId('alice')),
+          (await serverKeys(t)).filter(({ user }) => user === mcpttId(t, 'alice')),
           'CEKs at the server',
         ).to.deep.equal([]);
         expect((await client(t, 'alice')).keyId, 'Key ID at the UE').to.equal(undefined);
@@ -79,7 +80,7 @@ export const pol1Off: Scenario = {
         expect(
           (await bindings(t)).map((b) => b.mcpttId),
           'bound at the server',
-        ).to.include(mcpttId('alice'));
+        ).to.include(mcpttId(t, 'alice'));
         const secrets = [
           { what: 'MCPTT client id', text: clientId },
           { what: 'user profile', text: 'mcptt-user-profile' },

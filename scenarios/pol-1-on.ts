@@ -19,6 +19,7 @@ export const pol1On: Scenario = {
   title: 'Protection is required: an unprotected PUBLISH is refused with a Warning and binds nothing',
   requirements: ['POL-1'],
   actors: withUes('ue'),
+  users: ['alice', 'bob'],
   steps: [
     bringUp('keyed'),
     {
@@ -34,7 +35,7 @@ export const pol1On: Scenario = {
         const answer = await t.expect('the 403', { interface: 'SIP-1', actor: 'ue', method: 'PUBLISH', status: 403 });
         expect(header(answer, 'Warning'), 'Warning').to.match(/^399 \S+ "/);
         expect(
-          (await bindings(t)).filter((b) => b.mcpttId === mcpttId('alice')),
+          (await bindings(t)).filter((b) => b.mcpttId === mcpttId(t, 'alice')),
           'bindings',
         ).to.deep.equal([]);
         expect((await client(t, 'alice')).bound, 'bound at the UE').to.equal(false);
@@ -51,7 +52,7 @@ export const pol1On: Scenario = {
         expect(
           (await bindings(t)).map((b) => b.mcpttId),
           'bindings',
-        ).to.include(mcpttId('alice'));
+        ).to.include(mcpttId(t, 'alice'));
       },
     },
     {
@@ -62,7 +63,7 @@ export const pol1On: Scenario = {
       guard: 15_000,
       run: async (t) => {
         const deviate = [{ at: 'cms', op: 'set', path: 'protection', value: 'none' }];
-        const args = { user: 'alice', to: mcpttId('bob'), deviate };
+        const args = { user: 'alice', to: mcpttId(t, 'bob'), deviate };
         const send = t.actor('ue').do('sendMessage', { ...args, text: 'in clear' });
         await refusedBySip(t, 'MESSAGE in clear', send, 403);
         await refusedBySip(t, 'INVITE in clear', t.actor('ue').do('call', args), 403);

@@ -34,6 +34,7 @@ export const pol1Switched: Scenario = {
     'Protection is switched off and on while users are served: off, no CEK is made; on, there is one for everybody again',
   requirements: ['POL-1'],
   actors: withUes('ue'),
+  users: ['alice', 'bob'],
   steps: [
     bringUp('bound'),
     {
@@ -47,14 +48,14 @@ export const pol1Switched: Scenario = {
         const before = await sharedKey(t, 'alice');
         const known = (await kmsKeys(t)).length;
         await required(t, false);
-        await t.actor('kms').do('cekRotate', { user: mcpttId('alice') });
+        await t.actor('kms').do('cekRotate', { user: mcpttId(t, 'alice') });
         expect(await ue.do('askUpdate', { user: 'alice' }), 'answer to alice').to.deep.equal({ keyId: before.keyId });
         await ue.do('logIn', { user: 'bob' });
         expect(await ue.do('requestKey', { user: 'bob' }), 'answer to bob').to.deep.equal({ protection: 'off' });
         expect((await kmsKeys(t)).length - known, 'CEKs made').to.equal(0);
         t.hold('mcptt-as', 'pCR 7.x');
         await ue.do('publish', { user: 'bob' });
-        await ue.do('sendMessage', { user: 'alice', to: mcpttId('bob'), text: 'sealed for me, clear for you' });
+        await ue.do('sendMessage', { user: 'alice', to: mcpttId(t, 'bob'), text: 'sealed for me, clear for you' });
         const carried = t
           .records({ interface: 'SIP-1', actor: 'ue', method: 'MESSAGE' })
           .filter((r) => startLine(r).startsWith('MESSAGE'));
@@ -70,7 +71,7 @@ export const pol1Switched: Scenario = {
         await t
           .actor('mcptt-as')
           .do('deviate', { deviate: [{ at: 'cms', op: 'set', path: 'protection', value: 'none' }] });
-        const clear = ue.do('sendMessage', { user: 'bob', to: mcpttId('alice'), text: 'in clear' });
+        const clear = ue.do('sendMessage', { user: 'bob', to: mcpttId(t, 'alice'), text: 'in clear' });
         await refusedByUe(t, 'a MESSAGE in clear to alice, who has a CEK', 'ue', clear, 403);
         t.hold('ue', 'pCR 7.x');
         expect(await ue.read('messages', { user: 'alice' }), 'what alice was shown').to.deep.equal([]);

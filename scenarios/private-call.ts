@@ -1,9 +1,10 @@
 import { expect } from 'chai';
 import type { Scenario } from '../sim/scenario/scenario.ts';
 import { client, mcpttId, sharedKey } from './checks/keys.ts';
+import { presumePrivateCalls } from './checks/provisioned.ts';
 import { refusedBySip } from './checks/refusal.ts';
 import { cmsOf, expectUnder, namesKey } from './checks/sealed.ts';
-import { expectSecretFromSip } from './checks/secrecy.ts';
+import { expectSecretFromSip, mcpttIdsOf } from './checks/secrecy.ts';
 import { bringUp, reach, withUes } from './steps/bring-up.ts';
 
 /**
@@ -24,6 +25,7 @@ export const privateCall: Scenario = {
   title: 'A private call between two authorized users: INVITE, 200, ACK, re-INVITE, BYE, bodies under each one’s CEK',
   requirements: ['MIME-1', 'S1-1', 'S1-2', 'CONF-1'],
   actors: withUes('ue', 'ue-b'),
+  users: ['alice', 'bob', 'carol', 'dave'],
   steps: [
     bringUp('bound', { ue: ['alice'], 'ue-b': ['bob'] }),
     {
@@ -36,10 +38,10 @@ export const privateCall: Scenario = {
         const [a, b] = [await sharedKey(t, 'alice'), await sharedKey(t, 'bob', 'ue-b')];
         const [near, far] = [t.actor('ue'), t.actor('ue-b')];
         const calls = (ue: typeof near): Promise<Call[]> => ue.read<Call[]>('calls');
-        const { callId } = await near.do<{ callId: string }>('call', { user: 'alice', to: mcpttId('bob') });
+        const { callId } = await near.do<{ callId: string }>('call', { user: 'alice', to: mcpttId(t, 'bob') });
         const called = await t.until('the call at bob’s UE', async () => (await calls(far))[0]);
-        expect(called, 'bob’s end').to.include({ peer: mcpttId('alice'), state: 'established', outgoing: false });
-        expect((await calls(near))[0], 'alice’s end').to.include({ peer: mcpttId('bob'), state: 'established' });
+        expect(called, 'bob’s end').to.include({ peer: mcpttId(t, 'alice'), state: 'established', outgoing: false });
+        expect((await calls(near))[0], 'alice’s end').to.include({ peer: mcpttId(t, 'bob'), state: 'established' });
         for (const ue of ['ue', 'ue-b'])
           await t.expect('the ACK', {
             interface: 'SIP-1',
@@ -75,7 +77,7 @@ export const privateCall: Scenario = {
         expectSecretFromSip(t, [
           { what: 'SDP', text: 'm=audio' },
           { what: 'MCPTT signalling', text: 'session-type' },
-          { what: 'MCPTT ID', text: 'bob@mcptt.example' },
+          ...mcpttIdsOf(t, ['alice', 'bob']),
         ]);
       },
     },
@@ -88,12 +90,12 @@ export const privateCall: Scenario = {
       guard: 20_000,
       run: async (t) => {
         const [near, far] = [t.actor('ue'), t.actor('ue-b')];
-        const deviate = [{ at: 'mcptt-info', op: 'set', path: 'mcptt-calling-user-id', value: mcpttId('carol') }];
-        const { callId } = await near.do<{ callId: string }>('call', { user: 'alice', to: mcpttId('bob'), deviate });
+        const deviate = [{ at: 'mcptt-info', op: 'set', path: 'mcptt-calling-user-id', value: mcpttId(t, 'carol') }];
+        const { callId } = await near.do<{ callId: string }>('call', { user: 'alice', to: mcpttId(t, 'bob'), deviate });
         const called = await t.until('the call at bob’s UE', async () => (await far.read<Call[]>('calls'))[0]);
-        expect(called.peer, 'who calls bob, by the key and not by what the body says').to.equal(mcpttId('alice'));
+        expect(called.peer, 'who calls bob, by the key and not by what the body says').to.equal(mcpttId(t, 'alice'));
         const old = [await sharedKey(t, 'alice'), await sharedKey(t, 'bob', 'ue-b')];
-        for (const user of ['alice', 'bob']) await t.actor('kms').do('cekRotate', { user: mcpttId(user) });
+        for (const user of ['alice', 'bob']) await t.actor('kms').do('cekRotate', { user: mcpttId(t, user) });
         const [a, b] = await t.until('both keys have changed', async () => {
           const now = [await sharedKey(t, 'alice'), await sharedKey(t, 'bob', 'ue-b')] as const;
           return now.every(({ keyId }) => old.every((before) => before.keyId !== keyId)) && now;
@@ -126,7 +128,7 @@ export const privateCall: Scenario = {
       responsible: 'mcptt-as',
       guard: 20_000,
       run: async (t) => {
-        await t.actor('ue').do('call', { user: 'alice', to: mcpttId('bob') });
+        await t.actor('ue').do('call', { user: 'alice', to: mcpttId(t, 'bob') });
         await t.actor('ue-b').do('logOff', { user: 'bob' });
         for (const actor of ['mcptt-as', 'ue', 'ue-b'])
           await t.until(
@@ -147,13 +149,15 @@ export const privateCall: Scenario = {
         for (const [user, allowed] of [
           ['alice', true],
           ['dave', false],
-        ] as const)
+        ] as const) {
+          presumePrivateCalls(t, user, allowed);
           expect((await client(t, user)).profile?.privateCall, `private calls in the profile of ${user}`).to.equal(
             allowed,
           );
-        const call = t.actor('ue').do('call', { user: 'dave', to: mcpttId('bob') });
+        }
+        const call = t.actor('ue').do('call', { user: 'dave', to: mcpttId(t, 'bob') });
         await refusedBySip(t, 'a call by dave', call, 403, /107/);
-        const back = t.actor('ue-b').do('call', { user: 'bob', to: mcpttId('dave') });
+        const back = t.actor('ue-b').do('call', { user: 'bob', to: mcpttId(t, 'dave') });
         await refusedBySip(t, 'a call to dave', back, 403);
       },
     },

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import type { Scenario } from '../sim/scenario/scenario.ts';
 import { summary } from '../sim/trace/describe.ts';
 import { type Attempt, attempt } from './checks/attempt.ts';
+import { impiOf } from './checks/provisioned.ts';
 import { refused } from './checks/refusal.ts';
 import { digest, header } from './checks/sip.ts';
 import { withUes } from './steps/bring-up.ts';
@@ -31,6 +32,7 @@ export const step0FalseNetwork: Scenario = {
   title: 'A challenge with a wrong MAC is refused by the UE, at the access network and at the SIP core',
   requirements: ['STEP-0', 'STEP-1'],
   actors: withUes('ue'),
+  users: [],
   steps: [
     {
       number: '0',
@@ -86,7 +88,7 @@ export const step0FalseNetwork: Scenario = {
       run: async (t) => {
         const { imsi } = await t.actor('ue').read<{ imsi: string }>('attach');
         const core = t.actor('sip-core');
-        await core.do('deviate', { impi: `${imsi}@ims.mnc001.mcc001.3gppnetwork.org`, deviate: [WRONG_MAC] });
+        await core.do('deviate', { impi: impiOf(t, imsi), deviate: [WRONG_MAC] });
         const registering = await attempt(t, t.actor('ue').do('register'));
         const sent = t.records({ interface: 'SIP-1', actor: 'ue', direction: 'sent', method: 'REGISTER' });
         const credentials = header(t.about(sent.at(-1)!), 'Authorization');

@@ -23,6 +23,7 @@ export const step0FalseUe: Scenario = {
   title: 'A UE with a wrong RES or a wrong MAC gets no address; two UEs that are right get two',
   requirements: ['STEP-0'],
   actors: withUes('ue', 'ue-b'),
+  users: [],
   steps: [
     {
       number: '0',

@@ -28,6 +28,7 @@ export const step0Resynchronisation: Scenario = {
   title: 'A stale SQN is answered with AUTS; the network resynchronises and the attach goes on',
   requirements: ['STEP-0'],
   actors: withUes('ue'),
+  users: [],
   steps: [
     step0(),
     {
@@ -68,7 +69,7 @@ export const step0Resynchronisation: Scenario = {
         const named = (name: string): MessageRecord[] => nas.filter((record) => summary(record) === name);
         const [first, second] = named('Authentication request').map((record) => challenge(t.about(record)));
         const failure = named('Authentication failure (synch failure)')[0]!;
-        expectResynchronised(before.imsi, { rand: first!.rand, auts: auts(failure) }, second!);
+        expectResynchronised(t, before.imsi, { rand: first!.rand, auts: auts(failure) }, second!);
         t.hold('ue', 'TS 33.102 6.3.5');
         const after = await ue.read<{ attached: boolean; kasmeFingerprint: string }>('attach');
         const network = await t.until('the network has the Attach complete', async () => {

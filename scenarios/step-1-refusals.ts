@@ -4,7 +4,7 @@ import type { JsonObject } from '../sim/control/actor.ts';
 import type { Scenario } from '../sim/scenario/scenario.ts';
 import type { MessageRecord } from '../sim/trace/record.ts';
 import { attempt } from './checks/attempt.ts';
-import { expectResynchronised } from './checks/provisioned.ts';
+import { expectResynchronised, impiOf } from './checks/provisioned.ts';
 import { refused, refusedBySip } from './checks/refusal.ts';
 import { body, digest, granted, header, optionalHeader, uri } from './checks/sip.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
@@ -35,6 +35,7 @@ export const step1Refusals: Scenario = {
   title: 'A wrong RES is refused; a stale SQN is answered with auts, and the registration goes on',
   requirements: ['STEP-1', 'STEP-2'],
   actors: withUes('ue'),
+  users: [],
   steps: [
     bringUp('attached', { ue: [] }),
     {
@@ -71,7 +72,7 @@ export const step1Refusals: Scenario = {
       run: async (t) => {
         const ue = t.actor('ue');
         const { imsi } = await ue.read<{ imsi: string }>('attach');
-        const impi = `${imsi}@ims.mnc001.mcc001.3gppnetwork.org`;
+        const impi = impiOf(t, imsi);
         await t.precondition('the USIM has seen a much newer SQN', async () => {
           await t.actor('sip-core').do('setSqn', { impi, sqn: '000000200000' });
           await ue.do('register');
@@ -110,7 +111,7 @@ export const step1Refusals: Scenario = {
           return { ...readNonce(digest(credentials, 'nonce')!)!, auts: digest(credentials, 'auts') ?? '' };
         });
         const [failed, next] = challenges;
-        expectResynchronised(impi, { ...failed!, auts: Buffer.from(failed!.auts, 'base64') }, next!);
+        expectResynchronised(t, impi, { ...failed!, auts: Buffer.from(failed!.auts, 'base64') }, next!);
         expect(await ue.read('registration'), 'registration').to.include({ registered: true });
         await ue.do('deregister');
       },

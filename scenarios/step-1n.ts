@@ -19,7 +19,7 @@ const allRefused = (number: string, reached: Reached, deviate: JsonObject[]): St
   guard: 20_000,
   run: async (t) => {
     const ue = t.actor('ue');
-    const to = mcpttId('bob');
+    const to = mcpttId(t, 'bob');
     for (const [kind, extra] of [
       ['', []],
       ['emergency ', EMERGENCY],
@@ -34,7 +34,7 @@ const allRefused = (number: string, reached: Reached, deviate: JsonObject[]): St
     expect(
       (await bindings(t)).map((b) => b.mcpttId),
       'bindings',
-    ).not.to.include(mcpttId('alice'));
+    ).not.to.include(mcpttId(t, 'alice'));
   },
 });
 
@@ -52,6 +52,7 @@ export const step1N: Scenario = {
   title: 'Before step 4 no INVITE and no MESSAGE is served, emergency or otherwise',
   requirements: ['STEP-1N', 'S1-2', 'STEP-2S'],
   actors: withUes('ue', 'ue-b'),
+  users: ['alice', 'bob'],
   steps: [
     bringUp('bound', { 'ue-b': ['bob'] }),
     {
@@ -83,7 +84,7 @@ export const step1N: Scenario = {
       guard: 20_000,
       run: async (t) => {
         await t.actor('ue').do('publish', { user: 'alice' });
-        await t.actor('ue').do('sendMessage', { user: 'alice', to: mcpttId('bob'), text: 'here now' });
+        await t.actor('ue').do('sendMessage', { user: 'alice', to: mcpttId(t, 'bob'), text: 'here now' });
         const inbox = await t.actor('ue-b').read<{ text: string }[]>('messages', { user: 'bob' });
         expect(
           inbox.map(({ text }) => text),

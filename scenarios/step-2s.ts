@@ -21,6 +21,7 @@ export const step2S: Scenario = {
   title: 'After step 2 the server serves what its default service names and refuses the rest',
   requirements: ['STEP-2S', 'STEP-2'],
   actors: withUes('ue'),
+  users: ['alice', 'bob'],
   steps: [
     bringUp('logged-in'),
     {
@@ -34,7 +35,7 @@ export const step2S: Scenario = {
         const server = t.actor('mcptt-as');
         const deviate = [{ at: 'cms', op: 'set', path: 'protection', value: 'none' }];
         const message = (): Promise<unknown> =>
-          ue.do('sendMessage', { user: 'alice', to: mcpttId('bob'), text: 'hello', deviate });
+          ue.do('sendMessage', { user: 'alice', to: mcpttId(t, 'bob'), text: 'hello', deviate });
         expect(await ue.do('options'), 'OPTIONS').to.include({ status: 200 });
         await refusedBySip(t, 'MESSAGE', message(), 403);
         await server.do('setPolicy', { defaultServices: [] });

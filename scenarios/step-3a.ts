@@ -23,6 +23,7 @@ export const step3aRefusals: Scenario = {
   title: 'Wrong password, PKCE missing, plain or wrong, a reused code and barred users get no tokens',
   requirements: ['STEP-3a', 'S1-2'],
   actors: withUes('ue'),
+  users: ['alice'],
   steps: [
     bringUp('registered', { ue: [] }),
     {

@@ -45,6 +45,7 @@ export const step3bPushRetry: Scenario = {
     'A push that does not reach the server, or whose acknowledgement is lost, comes again until it is acknowledged',
   requirements: ['STEP-3bP', 'LIFE-2', 'INT-2'],
   actors: withUes('ue'),
+  users: ['alice'],
   steps: [
     policy('the UE’s answer waits a tenth of a second for the acknowledgement', 'kms', { pushWait: 100 }),
     bringUp('logged-in'),
@@ -86,7 +87,7 @@ export const step3bPushRetry: Scenario = {
         expect(
           (await bindings(t)).map((b) => b.mcpttId),
           'bindings',
-        ).to.deep.equal([mcpttId('alice')]);
+        ).to.deep.equal([mcpttId(t, 'alice')]);
         t.show('Pushed', `${keyId}, acknowledged after ${DOWN_FOR} pushes that did not arrive`);
       },
     },
@@ -100,12 +101,12 @@ export const step3bPushRetry: Scenario = {
         const old = await sharedKey(t, 'alice');
         const before = (await kmsKeys(t)).length;
         await t.actor('mcptt-as').do('breakPushes', { at: 'before-acknowledgement', count: 1 });
-        await t.actor('kms').do('cekRotate', { user: mcpttId('alice') });
+        await t.actor('kms').do('cekRotate', { user: mcpttId(t, 'alice') });
         const now = await replaced(t, old);
         expect(pushesOf(t, now.keyId).length, `pushes of ${now.keyId}`).to.be.at.least(2);
         expect((await kmsKeys(t)).length - before, 'CEKs made for the one change').to.equal(1);
         expect(
-          (await serverKeys(t)).filter(({ user, state }) => user === mcpttId('alice') && state === 'current'),
+          (await serverKeys(t)).filter(({ user, state }) => user === mcpttId(t, 'alice') && state === 'current'),
           'keys that the server seals with',
         ).to.have.length(1);
         await publish(t);

@@ -27,6 +27,7 @@ export const step3bPush: Scenario = {
   title: 'The server holds the CEK before the UE does, and takes a push from the KMS only',
   requirements: ['STEP-3bP', 'STEP-3b', 'HTTP1-1', 'INT-1'],
   actors: withUes('ue'),
+  users: ['alice'],
   steps: [
     bringUp('logged-in'),
     {
@@ -47,7 +48,7 @@ export const step3bPush: Scenario = {
         expect(acknowledged, 'acknowledgement at the KMS').to.be.at.least(0);
         expect(answered, 'answer to the UE, after the acknowledgement').to.be.greaterThan(acknowledged);
         const held = (await serverKeys(t)).find((key) => key.keyId === keyId);
-        expect(held, 'CEK at the server').to.include({ user: mcpttId('alice'), state: 'current' });
+        expect(held, 'CEK at the server').to.include({ user: mcpttId(t, 'alice'), state: 'current' });
       },
     },
     {

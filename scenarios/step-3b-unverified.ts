@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { JsonObject } from '../sim/control/actor.ts';
-import type { Scenario } from '../sim/scenario/scenario.ts';
+import type { Scenario, StepContext } from '../sim/scenario/scenario.ts';
 import { heldByUe, mcpttId, serverKeys, sharedKey } from './checks/keys.ts';
 import { refused } from './checks/refusal.ts';
 import { body } from './checks/sip.ts';
@@ -8,15 +8,15 @@ import { elements, hasElement } from './checks/xml.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
 import { policy } from './steps/policy.ts';
 
-const SERVER = 'sip:mcptt-server@mcptt.example';
+type Wrong = readonly (readonly [what: string, deviation: JsonObject])[];
 
 /** What is wrong with what the KMS gives; each is well formed, and of this KMS. */
-const WRONG_KEY_SETS: readonly (readonly [what: string, deviation: JsonObject])[] = [
-  ['RSK of bob', { at: 'kms-response', op: 'set', path: 'rsk', value: mcpttId('bob') }],
-  ['SSK of bob', { at: 'kms-response', op: 'set', path: 'ssk', value: mcpttId('bob') }],
+const wrongKeySets = (t: StepContext): Wrong => [
+  ['RSK of bob', { at: 'kms-response', op: 'set', path: 'rsk', value: mcpttId(t, 'bob') }],
+  ['SSK of bob', { at: 'kms-response', op: 'set', path: 'ssk', value: mcpttId(t, 'bob') }],
 ];
-const WRONG_CEKS: readonly (readonly [what: string, deviation: JsonObject])[] = [
-  ['CEK signed by bob', { at: 'kms-response', op: 'set', path: 'signer', value: mcpttId('bob') }],
+const wrongCeks = (t: StepContext): Wrong => [
+  ['CEK signed by bob', { at: 'kms-response', op: 'set', path: 'signer', value: mcpttId(t, 'bob') }],
   // The last octet of s: r and s of 32 octets, then the PVT of 65 (RFC 6507 5.2.1).
   ['CEK with a forged signature', { at: 'kms-response', op: 'flip', path: '-66' }],
 ];
@@ -40,6 +40,7 @@ export const step3bUnverified: Scenario = {
   title: 'UE and MCPTT server take no key material and no CEK that the KMS’s public keys do not verify',
   requirements: ['STEP-3b', 'STEP-3bP', 'IBC-1', 'CEK-1'],
   actors: withUes('ue'),
+  users: ['alice', 'bob'],
   steps: [
     policy('the UE’s answer waits half a second for the acknowledgement', 'kms', { pushWait: 500 }),
     bringUp('logged-in'),
@@ -50,13 +51,13 @@ export const step3bUnverified: Scenario = {
       responsible: 'ue',
       guard: 20_000,
       run: async (t) => {
-        for (const [what, deviation] of [...WRONG_KEY_SETS, ...WRONG_CEKS]) {
-          await t.actor('kms').do('deviate', { to: mcpttId('alice'), deviate: [deviation] });
+        for (const [what, deviation] of [...wrongKeySets(t), ...wrongCeks(t)]) {
+          await t.actor('kms').do('deviate', { to: mcpttId(t, 'alice'), deviate: [deviation] });
           const { message } = await refused(what, t.actor('ue').do('requestKey', { user: 'alice' }));
           expect(await heldByUe(t, 'alice'), `keys that the UE holds after: ${what}`).to.deep.equal([]);
           t.show(what, message);
         }
-        await t.actor('kms').do('deviate', { to: mcpttId('alice'), deviate: [] });
+        await t.actor('kms').do('deviate', { to: mcpttId(t, 'alice'), deviate: [] });
         await t.actor('ue').do('requestKey', { user: 'alice' });
         await sharedKey(t, 'alice');
       },
@@ -69,9 +70,10 @@ export const step3bUnverified: Scenario = {
       responsible: 'mcptt-as',
       guard: 20_000,
       run: async (t) => {
-        for (const [what, deviation] of WRONG_CEKS) {
-          await t.actor('kms').do('deviate', { to: SERVER, deviate: [deviation] });
-          await t.actor('kms').do('cekRevoke', { user: mcpttId('alice'), deny: false });
+        const server = t.provisioned.network.mcpttServerId;
+        for (const [what, deviation] of wrongCeks(t)) {
+          await t.actor('kms').do('deviate', { to: server, deviate: [deviation] });
+          await t.actor('kms').do('cekRevoke', { user: mcpttId(t, 'alice'), deny: false });
           const { keyId } = await t.actor('ue').do<{ keyId: string }>('requestKey', { user: 'alice' });
           const acknowledged = t
             .records({ interface: 'HTTP-1', where: (r) => hasElement(body(r), 'CekAck') })
@@ -82,7 +84,7 @@ export const step3bUnverified: Scenario = {
             `keys of the server: ${what}`,
           ).not.to.include(keyId);
           t.show(what, 'not acknowledged');
-          await t.actor('kms').do('deviate', { to: SERVER, deviate: [] });
+          await t.actor('kms').do('deviate', { to: server, deviate: [] });
           await sharedKey(t, 'alice');
         }
       },

@@ -29,6 +29,7 @@ export const step4Refusals: Scenario = {
   title: 'KMS token, other user’s, expired, tampered and missing tokens get 403 and bind nothing',
   requirements: ['STEP-4', 'S1-2'],
   actors: withUes('ue', 'ue-b'),
+  users: ['alice', 'bob'],
   steps: [
     bringUp('keyed', { ue: ['alice', 'bob'] }),
     {
@@ -48,7 +49,7 @@ export const step4Refusals: Scenario = {
           ['no token', { at: 'mcptt-info', op: 'remove', path: 'mcptt-access-token' }],
           ['a tampered token', token('flip', '', '-5')],
           ['alg none', jwt('header.alg', 'none'), { at: 'jwt', op: 'remove', path: 'signature' }],
-          ['another user’s claims', jwt('mcptt_id', mcpttId('bob'))],
+          ['another user’s claims', jwt('mcptt_id', mcpttId(t, 'bob'))],
           ['another audience', jwt('aud', 'urn:3gpp:mcptt:elsewhere')],
           ['no JWT', token('replace', 'opaque')],
           ['another client id', { at: 'mcptt-info', op: 'set', path: 'mcptt-client-id', value: OTHER_CLIENT }],
@@ -84,7 +85,7 @@ export const step4Refusals: Scenario = {
         expect(
           (await bindings(t)).map((binding) => binding.mcpttId),
           'bindings',
-        ).to.deep.equal([mcpttId('alice')]);
+        ).to.deep.equal([mcpttId(t, 'alice')]);
       },
     },
     {
@@ -107,7 +108,7 @@ export const step4Refusals: Scenario = {
         const bound = await bindings(t);
         const naming = (user: string): JsonObject[] => [
           { at: 'mcptt-info', op: 'remove', path: 'mcptt-access-token' },
-          { at: 'mcptt-info', op: 'set', path: 'mcptt-request-uri', value: mcpttId(user) },
+          { at: 'mcptt-info', op: 'set', path: 'mcptt-request-uri', value: mcpttId(t, user) },
         ];
         const tagged = (value: string): JsonObject => ({ at: 'sip', op: 'set', path: 'SIP-If-Match', value });
         const after = await publish('alice', naming('alice'));

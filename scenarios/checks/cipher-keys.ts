@@ -14,9 +14,9 @@ function cipherKeys(t: StepContext, ue: string): Secret[] {
   return answers.flatMap((record): Secret[] => {
     const credentials = optionalHeader(record, 'Authorization') ?? '';
     const challenge = readNonce(digest(credentials, 'nonce') ?? '');
-    const functions = functionsOf(digest(credentials, 'username') ?? '');
+    const functions = functionsOf(t, digest(credentials, 'username') ?? '');
     if (challenge === undefined || functions === undefined) return [];
-    if (digest(credentials, 'response')?.toLowerCase() !== responseTo(credentials)) return [];
+    if (digest(credentials, 'response')?.toLowerCase() !== responseTo(t, credentials)) return [];
     const { ck, ik } = functions.f2345(challenge.rand);
     return [
       { what: 'CK', text: Buffer.from(ck).toString('latin1') },

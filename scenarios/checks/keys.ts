@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { ACTOR_KINDS, type ActorKind, type JsonObject } from '../../sim/control/actor.ts';
 import type { RecordFilter, StepContext } from '../../sim/scenario/scenario.ts';
 import type { MessageRecord } from '../../sim/trace/record.ts';
+import { provisionedUser } from './provisioned.ts';
 import { refusedBySip } from './refusal.ts';
 import { elements, hasElement } from './xml.ts';
 
@@ -43,14 +44,17 @@ export interface BindingReading {
   readonly impu: string;
 }
 
-export const mcpttId = (user: string): string => `sip:${user}@mcptt.example`;
+/** MCPTT ID of the user of this handle. */
+export const mcpttId = (t: StepContext, user: string): string => provisionedUser(t, user).mcpttId;
 
 export const client = (t: StepContext, user: string, ue = 'ue'): Promise<ClientReading> =>
   t.actor(ue).read<ClientReading>('client', { user });
 
 /** Key IDs of a user's keys at a UE, of whatever SIP session. */
 export const heldByUe = async (t: StepContext, user: string, ue = 'ue'): Promise<string[]> =>
-  (await t.actor(ue).read<ServerKey[]>('ceks')).filter((key) => key.user === mcpttId(user)).map(({ keyId }) => keyId);
+  (await t.actor(ue).read<ServerKey[]>('ceks'))
+    .filter((key) => key.user === mcpttId(t, user))
+    .map(({ keyId }) => keyId);
 
 export const serverKeys = (t: StepContext): Promise<ServerKey[]> => t.actor('mcptt-as').read<ServerKey[]>('ceks');
 
@@ -153,8 +157,8 @@ export async function expectKept(t: StepContext, key: HeldKey, user: string, ue 
     return ends.some((end) => {
       const [keyId] = elements(end, 'KeyId');
       if (keyId !== undefined) return keyId.toLowerCase() === key.keyId;
-      const [whose = mcpttId(user)] = elements(end, 'UserUri');
-      return elements(end, 'SipSession')[0] === session && whose === mcpttId(user);
+      const [whose = mcpttId(t, user)] = elements(end, 'UserUri');
+      return elements(end, 'SipSession')[0] === session && whose === mcpttId(t, user);
     });
   };
   const told = t.records({ interface: 'HTTP-1', direction: 'received', where: names });

@@ -1,9 +1,5 @@
-/** What the testbed knows of a subscriber because it has provisioned him: his keys, by which a vector can be read again. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+/** What the testbed knows of users and subscribers because it has provisioned them: names, and keys by which a vector can be read again. */
 import { expect } from 'chai';
-import { parse } from 'yaml';
-import type { Subscriber } from '../../actors/messages/subscriber.ts';
 import { digestHa1, digestResponse, readNonce } from '../../actors/security/aka/digest.ts';
 import {
   deriveKasme,
@@ -15,24 +11,52 @@ import {
 import { readSqn } from '../../actors/security/aka/sqn.ts';
 import { openAuts } from '../../actors/security/aka/vector.ts';
 import { type Milenage, milenage, xor } from '../../actors/security/milenage.ts';
-import { packagedFixtures } from '../../fixtures/load.ts';
+import type { ProvisionedSubscriber, ProvisionedUser } from '../../sim/scenario/provisioned.ts';
+import type { StepContext } from '../../sim/scenario/scenario.ts';
+import { Inconclusive } from '../../sim/scenario/verdict.ts';
 import { digest } from './sip.ts';
 
 const octets = (hex: string): Buffer => Buffer.from(hex, 'hex');
 
-/** The package's own subscribers, which never change: read once, when first asked for. */
-let packaged: readonly Subscriber[] | undefined;
+type Known = Pick<StepContext, 'provisioned'>;
 
-function subscribers(): readonly Subscriber[] {
-  packaged ??= parse(readFileSync(join(packagedFixtures(), 'subscribers.yaml'), 'utf8'), {
-    merge: true,
-  }) as Subscriber[];
-  return packaged;
+/** @throws Inconclusive for a handle that the fixtures do not have */
+export function provisionedUser({ provisioned }: Known, user: string): ProvisionedUser {
+  const found = provisioned.users.find(({ userName }) => userName === user);
+  if (found === undefined) throw new Inconclusive(`the fixtures have no user ${user}`);
+  return found;
+}
+
+/** A scenario presumes that this user may make private calls, or may not: `inconc` where the fixtures have it otherwise. */
+export function presumePrivateCalls(t: Known, user: string, allowed: boolean): void {
+  if (provisionedUser(t, user).profile.privateCall !== allowed)
+    throw new Inconclusive(`this needs a user ${user} whose profile in users.yaml says privateCall: ${allowed}`);
+}
+
+/** An MCPTT ID beside those of the users, which nobody has. */
+export function nobodysMcpttId({ provisioned }: Known): string {
+  const ids = provisioned.users.map(({ mcpttId }) => mcpttId);
+  const domain = ids[0]?.split('@')[1] ?? 'mcptt.invalid';
+  return ['nobody', ...ids.map((_, i) => `nobody-${i}`)]
+    .map((user) => `sip:${user}@${domain}`)
+    .find((id) => !ids.includes(id))!;
+}
+
+/** The subscriber of this IMSI, IMPI or IMPU; undefined for one whom the fixtures do not have. */
+export function subscriberOf({ provisioned }: Known, identity: string): ProvisionedSubscriber | undefined {
+  return provisioned.subscribers.find(({ imsi, impi, impus }) => [imsi, impi, ...impus].includes(identity));
+}
+
+/** IMPI of the subscriber whose USIM the UE has. @throws Inconclusive where the fixtures do not have it */
+export function impiOf(t: Known, imsi: string): string {
+  const found = subscriberOf(t, imsi);
+  if (found === undefined) throw new Inconclusive(`the fixtures have no subscriber with the IMSI ${imsi} of the UE`);
+  return found.impi;
 }
 
 /** MILENAGE with the K and OPc of the subscriber of this IMSI or IMPI; undefined for one whom the fixtures do not have. */
-export function functionsOf(identity: string): Milenage | undefined {
-  const found = subscribers().find(({ imsi, impi }) => identity === imsi || identity === impi);
+export function functionsOf(t: Known, identity: string): Milenage | undefined {
+  const found = subscriberOf(t, identity);
   return found && milenage(octets(found.k), octets(found.opc));
 }
 
@@ -45,8 +69,8 @@ interface Vector {
  * Why an authentication failed, when the subscriber is one of the fixtures': asserts that the network's MAC is the one that
  * his keys give (TS 33.102 6.3.3). For use after a failure only: another subscriber may bear the same identity elsewhere.
  */
-export function expectGenuine(identity: string, { rand, autn }: Vector): void {
-  const functions = functionsOf(identity);
+export function expectGenuine(t: Known, identity: string, { rand, autn }: Vector): void {
+  const functions = functionsOf(t, identity);
   if (functions === undefined) return;
   const [sqn, amf] = [xor(autn.subarray(0, 6), functions.f2345(rand).ak), autn.subarray(6, 8)];
   const mac = Buffer.from(functions.f1({ rand, sqn, amf })).toString('hex');
@@ -56,8 +80,8 @@ export function expectGenuine(identity: string, { rand, autn }: Vector): void {
 }
 
 /** The same of a UE's RES at step 0. */
-export function expectRes(identity: string, rand: Uint8Array, res: Uint8Array): void {
-  const expected = functionsOf(identity)?.f2345(rand).res;
+export function expectRes(t: Known, identity: string, rand: Uint8Array, res: Uint8Array): void {
+  const expected = functionsOf(t, identity)?.f2345(rand).res;
   if (expected === undefined) return;
   expect(Buffer.from(res).equals(expected), 'RES is the one that K and OPc of the subscriber give').to.equal(true);
 }
@@ -67,8 +91,14 @@ export function expectRes(identity: string, rand: Uint8Array, res: Uint8Array): 
  * subscriber's keys give for this vector in his home network.
  * @returns false for a subscriber whom the fixtures do not have
  */
-export function expectNasMac(imsi: string, { rand, autn }: Vector, pdu: Uint8Array, direction: NasDirection): boolean {
-  const keys = functionsOf(imsi)?.f2345(rand);
+export function expectNasMac(
+  t: Known,
+  imsi: string,
+  { rand, autn }: Vector,
+  pdu: Uint8Array,
+  direction: NasDirection,
+): boolean {
+  const keys = functionsOf(t, imsi)?.f2345(rand);
   if (keys === undefined) return false;
   const kasme = deriveKasme(keys, servingNetworkId(imsi.slice(0, 3), imsi.slice(3, 5)), autn.subarray(0, 6));
   const numbered = pdu.subarray(5);
@@ -79,10 +109,10 @@ export function expectNasMac(imsi: string, { rand, autn }: Vector, pdu: Uint8Arr
 }
 
 /** The digest response that RES gives (RFC 3310 3.3) for these credentials; undefined for a subscriber whom the fixtures do not have. */
-export function responseTo(credentials: string): string | undefined {
+export function responseTo(t: Known, credentials: string): string | undefined {
   const given = (name: string): string => digest(credentials, name) ?? '';
   const challenge = readNonce(given('nonce'));
-  const functions = functionsOf(given('username'));
+  const functions = functionsOf(t, given('username'));
   if (challenge === undefined || functions === undefined) return undefined;
   return digestResponse({
     ha1: digestHa1(given('username'), given('realm'), functions.f2345(challenge.rand).res),
@@ -98,11 +128,12 @@ export function responseTo(credentials: string): string | undefined {
  * than the fixtures' there is nothing to be seen.
  */
 export function expectResynchronised(
+  t: Known,
   identity: string,
   failed: { readonly rand: Uint8Array; readonly auts: Uint8Array },
   next: Vector,
 ): void {
-  const functions = functionsOf(identity);
+  const functions = functionsOf(t, identity);
   const sqnMs = functions && openAuts(functions, failed.rand, failed.auts);
   if (functions === undefined || sqnMs === undefined) return;
   const sqn = xor(next.autn.subarray(0, 6), functions.f2345(next.rand).ak);

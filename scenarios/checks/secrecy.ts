@@ -4,6 +4,7 @@ import { ACTOR_KINDS } from '../../sim/control/actor.ts';
 import type { StepContext } from '../../sim/scenario/scenario.ts';
 import { summary } from '../../sim/trace/describe.ts';
 import type { MessageRecord } from '../../sim/trace/record.ts';
+import { provisionedUser } from './provisioned.ts';
 
 const BASE64_RUN = /[A-Za-z0-9+/_-]{16,}(?:\r?\n[A-Za-z0-9+/_-]+)*={0,2}/g;
 const HEX_RUN = /(?:[0-9a-f]{2}){12,}/gi;
@@ -29,7 +30,21 @@ export interface Secret {
 }
 
 /** Before a user has logged in on SIP there is nothing else to hide: no MCPTT ID of anybody may show; nor in a refusal, which names a Key ID at most. */
-export const ANY_MCPTT_ID: readonly Secret[] = [{ what: 'MCPTT ID', text: '@mcptt.example' }];
+export function anyMcpttId({ provisioned }: Pick<StepContext, 'provisioned'>): Secret[] {
+  const ids = provisioned.users.map(({ mcpttId }) => withoutScheme(mcpttId));
+  const onSip = provisioned.subscribers.flatMap(({ impi, impus }) => [impi, ...impus]);
+  // Nor may another name of their domain, unless the SIP core has names there too.
+  const domains = ids
+    .flatMap((id) => /@[^@]+$/.exec(id) ?? [])
+    .filter((domain) => !onSip.some((name) => name.endsWith(domain)));
+  return [...new Set([...ids, ...domains])].map((text) => ({ what: 'MCPTT ID', text }));
+}
+
+/** MCPTT IDs of the users of these handles. */
+export const mcpttIdsOf = (t: Pick<StepContext, 'provisioned'>, users: readonly string[]): Secret[] =>
+  users.map((user) => ({ what: `MCPTT ID of ${user}`, text: withoutScheme(provisionedUser(t, user).mcpttId) }));
+
+export const withoutScheme = (uri: string): string => uri.replace(/^sip:/i, '');
 
 /** What of `secrets` can be read in the record, by its `what`; kinds of token or key that the recorder took out come first. */
 export function readable(record: MessageRecord, secrets: readonly Secret[]): string[] {

@@ -51,12 +51,12 @@ export const ends = (
       t.hold('mcptt-as', 'pCR 7.x.3');
       const bound = (await bindings(t)).map((binding) => binding.mcpttId);
       expect(bound, `bindings, that of ${bystander.user} on another SIP session among them`).to.include(
-        mcpttId(bystander.user),
+        mcpttId(t, bystander.user),
       );
     }
     t.hold('mcptt-as', 'pCR 7.x.3');
     await t.until('the binding is gone', async () =>
-      (await bindings(t)).every((binding) => binding.mcpttId !== mcpttId('alice')),
+      (await bindings(t)).every((binding) => binding.mcpttId !== mcpttId(t, 'alice')),
     );
     t.hold('ue', 'pCR 7.x.3');
     await t.until('the UE knows that it is bound no more', async () => !(await client(t, 'alice')).bound);
@@ -118,7 +118,9 @@ export const oldKeyIdIsRefused: Step = {
   responsible: 'mcptt-as',
   guard: 20_000,
   run: async (t) => {
-    const ended = (await kmsKeys(t)).filter(({ user, state }) => user === mcpttId('alice') && state === 'ended').at(-1);
+    const ended = (await kmsKeys(t))
+      .filter(({ user, state }) => user === mcpttId(t, 'alice') && state === 'ended')
+      .at(-1);
     const ue = t.actor('ue');
     await t.precondition('alice comes again', async () => {
       await t.actor('kms').do('setPolicy', { deniedMcpttIds: [] });

@@ -20,7 +20,7 @@ export async function replaced(t: StepContext, old: HeldKey): Promise<HeldKey> {
   const clause = 'pCR 7.x.3';
   t.hold('kms', clause);
   const made = await t.until('the KMS makes another CEK', async () =>
-    (await kmsKeys(t)).find((key) => key.user === mcpttId('alice') && key.supersedes === old.keyId),
+    (await kmsKeys(t)).find((key) => key.user === mcpttId(t, 'alice') && key.supersedes === old.keyId),
   );
   const named = (text: string) => (r: MessageRecord) =>
     textOf(r).includes(text) && textOf(r).includes(`${made.keyId}<`);
@@ -78,7 +78,7 @@ export const overlap: Step = {
   run: async (t) => {
     const now = await sharedKey(t, 'alice');
     t.hold('kms', 'pCR 7.x.3');
-    const old = (await kmsKeys(t)).find(({ user, state }) => user === mcpttId('alice') && state === 'superseded')!;
+    const old = (await kmsKeys(t)).find(({ user, state }) => user === mcpttId(t, 'alice') && state === 'superseded')!;
     expect(old, 'the key before').to.be.an('object');
     const pushed = await t.expect('the push of the change', pushOf(now.keyId), { span: 'all' });
     const { supersedes } = cekElements(textOf(pushed)).find(({ keyId }) => keyId === now.keyId)!;

@@ -40,13 +40,13 @@ export const step0 = (ue = 'ue'): Step => ({
       const { rand, autn } = challenge(t.about(request));
       expect([rand.length, autn.length], 'octets of RAND and AUTN').to.deep.equal([16, 16]);
       expect(autn[6]! >> 7, 'separation bit of the AMF in AUTN').to.equal(1);
-      if (attaching.failed) expectGenuine(imsi, { rand, autn });
+      if (attaching.failed) expectGenuine(t, imsi, { rand, autn });
     }
     const response = last('Authentication response');
     if (response !== undefined) {
       t.hold('ue', 'TS 33.401 6.1.1');
       expect(res(t.about(response)).length, 'octets of RES').to.be.within(4, 16);
-      if (attaching.failed && request !== undefined) expectRes(imsi, challenge(request).rand, res(response));
+      if (attaching.failed && request !== undefined) expectRes(t, imsi, challenge(request).rand, res(response));
     }
     const command = last('Security mode command');
     if (command !== undefined) {
@@ -76,7 +76,7 @@ export const step0 = (ue = 'ue'): Step => ({
       expect(summary(t.about(record))).to.match(/integrity protected$/);
       expect(mac(record), 'MAC').not.to.equal('00000000');
       if (attaching.failed && command !== undefined && securityMode(command).eia === EIA2)
-        commanded = expectNasMac(imsi, challenge(request!), record.bytes, direction);
+        commanded = expectNasMac(t, imsi, challenge(request!), record.bytes, direction);
     }
 
     const rejected = nas.some((r) => r.direction === 'sent' && nameOf(r).startsWith('Security mode reject'));

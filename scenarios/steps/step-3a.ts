@@ -52,7 +52,7 @@ export const step3a = (user = 'alice', ue = 'ue'): Step => ({
     t.hold('ue', 'TS 33.180 B.3.2, RFC 7636 4.3');
     const asked = new URLSearchParams(startLine(authorization).split(' ')[1]!.split('?')[1]);
     expect(asked.get('response_type'), 'response_type').to.equal('code');
-    expect(asked.get('client_id'), 'client_id').to.equal(CLIENT);
+    expect(asked.get('client_id'), 'client_id').to.equal(t.provisioned.network.oauthClientId);
     expect(asked.get('redirect_uri'), 'redirect_uri').to.equal(REDIRECT);
     expect(asked.get('code_challenge_method'), 'PKCE').to.equal('S256');
     expect(asked.get('code_challenge'), 'code_challenge, SHA-256 in base64url').to.match(/^[\w-]{43}$/);
@@ -85,7 +85,7 @@ export const step3a = (user = 'alice', ue = 'ue'): Step => ({
       expect(optionalHeader(t.about(record), 'cache-control'), 'Cache-Control of a token').to.include('no-store');
     }
     t.hold('idm', 'TS 33.180 B.4, RFC 9068 2.2');
-    const common = { issuer, mcpttId: mcpttId(user), clientId: asked.get('client_id')! };
+    const common = { issuer, mcpttId: mcpttId(t, user), clientId: asked.get('client_id')! };
     t.about(forServer!.record);
     expectClaims(tokens.mcptt, { ...common, audience: SERVER, scopes: [SERVICE_SCOPE], at: forServer!.record.time });
     expect(tokens.mcptt.scope, 'scope of the token for the MCPTT server').not.to.include(KMS_SCOPE);
@@ -114,7 +114,6 @@ export const step3a = (user = 'alice', ue = 'ue'): Step => ({
 const SERVER = 'urn:3gpp:mcptt:server';
 const KMS = 'urn:3gpp:mcptt:kms';
 /** docs/interfaces.md, "Names". */
-const CLIENT = 'mcptt-client';
 const REDIRECT = 'example.mcptt.client:/signed-in';
 
 const isTokenRequest = (r: MessageRecord): boolean => new URLSearchParams(body(r)).has('grant_type');
@@ -122,7 +121,7 @@ const isTokenRequest = (r: MessageRecord): boolean => new URLSearchParams(body(r
 /** Asserts of a token request what an IdM may refuse it for. */
 function expectTokenRequest(request: MessageRecord, asked: URLSearchParams): void {
   const form = new URLSearchParams(body(request));
-  expect(form.get('client_id'), 'client_id of the token request').to.equal(CLIENT);
+  expect(form.get('client_id'), 'client_id of the token request').to.equal(asked.get('client_id'));
   expect([SERVER, KMS], 'resource of the token request').to.include.members(form.getAll('resource'));
   if (form.get('grant_type') !== 'authorization_code') return;
   expect(form.get('redirect_uri'), 'redirect_uri, as in the authorization request').to.equal(asked.get('redirect_uri'));

@@ -34,7 +34,7 @@ export const step3b = (user = 'alice', ue = 'ue'): Step => ({
     const asking = await attempt(t, t.actor(ue).do('requestKey', { user }));
     const isKeyprov = (r: MessageRecord): boolean => startLine(r).includes('/keymanagement/identity/v1/keyprov');
     const http = { interface: 'HTTP-1', actor: ue } as const;
-    const ofUser = mcpttId(user);
+    const ofUser = mcpttId(t, user);
 
     // Init comes before keyprov, and is refused for the same faults.
     const isKmsRequest = (r: MessageRecord): boolean => /^POST \S*\/keymanagement\/identity\//.test(startLine(r));
@@ -99,7 +99,11 @@ export const step3b = (user = 'alice', ue = 'ue'): Step => ({
       expect(forServer[name], `${name} of the CEK that was pushed`).to.equal(cek[name]);
     t.hold('kms', 'pCR 7.x.2, RFC 6509 2.1');
     const common = { keyId: cek.keyId, certificate };
-    const toServer = expectIMessage(forServer.iMessage, { ...common, receiver: SERVER, record: push });
+    const toServer = expectIMessage(forServer.iMessage, {
+      ...common,
+      receiver: t.provisioned.network.mcpttServerId,
+      record: push,
+    });
     const toUe = expectIMessage(cek.iMessage, { ...common, receiver: ofUser, record: t.about(response) });
     expect(toServer.rand, 'RAND of the pushed I_MESSAGE, against that of the other').not.to.equal(toUe.rand);
     expect(toServer.sakke, 'SAKKE payload of the pushed I_MESSAGE, against that of the other').not.to.equal(toUe.sakke);
@@ -141,7 +145,6 @@ export const step3b = (user = 'alice', ue = 'ue'): Step => ({
   },
 });
 
-const SERVER = 'sip:mcptt-server@mcptt.example';
 /** Fingerprints of the keys that a broken source of random octets gives. */
 const WEAK_FINGERPRINTS = new Set(
   Array.from({ length: 256 }, (_, octet) => cekFingerprint(new Uint8Array(32).fill(octet))),

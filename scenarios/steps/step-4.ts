@@ -7,7 +7,7 @@ import { cekElements } from '../checks/cek-element.ts';
 import { expectCipherKeysKept } from '../checks/cipher-keys.ts';
 import { expectProtected, INTEGRITY_OF_DIRECT, profileInUse } from '../checks/cms.ts';
 import { bindings, type ClientReading, mcpttId } from '../checks/keys.ts';
-import { expectSecretFromSip } from '../checks/secrecy.ts';
+import { expectSecretFromSip, mcpttIdsOf } from '../checks/secrecy.ts';
 import { body, header, headers, optionalHeader, startLine, uri, uris } from '../checks/sip.ts';
 
 /**
@@ -31,7 +31,7 @@ export const step4 = (user = 'alice', ue = 'ue'): Step => ({
     const publishing = await attempt(t, t.actor(ue).do('publish', { user }));
     const client = await t.actor(ue).read<ClientReading>('client', { user });
     const secrets = [
-      { what: 'MCPTT ID', text: mcpttId(user).replace(/^sip:/, '') },
+      ...mcpttIdsOf(t, [user]),
       { what: 'MCPTT client id', text: client.clientId.replace(/^urn:uuid:/, '') },
       { what: 'MCPTT signalling in clear', text: 'mcptt-access-token' },
       { what: 'user profile in clear', text: 'mcptt-user-profile' },
@@ -46,7 +46,9 @@ export const step4 = (user = 'alice', ue = 'ue'): Step => ({
     t.hold('ue', 'TS 24.379 7.2.2');
     const sip1 = { interface: 'SIP-1', actor: ue, method: 'PUBLISH' } as const;
     const sent = await publishing.seen('the PUBLISH', { ...sip1, direction: 'sent' });
-    expect(startLine(sent), 'Request-URI is the public service identity').to.match(/^PUBLISH sip:mcptt-participating@/);
+    expect(startLine(sent), 'Request-URI is the public service identity').to.include(
+      `PUBLISH ${t.provisioned.network.participatingPsi}`,
+    );
     expect(header(sent, 'Event'), 'Event').to.equal('poc-settings');
     expect(header(sent, 'P-Preferred-Service'), 'P-Preferred-Service').to.equal(ICSI);
     const features = headers(sent, 'Accept-Contact').join(', ');
@@ -109,9 +111,9 @@ export const step4 = (user = 'alice', ue = 'ue'): Step => ({
     publishing.outcome();
     expect(client.bound, 'the UE knows that it is bound').to.equal(true);
     expect(client.profile, 'the profile that the UE opened').to.be.an('object');
-    expect(client.profile?.mcpttId, 'MCPTT ID of the profile').to.equal(mcpttId(user));
-    const binding = (await bindings(t)).find((b) => b.mcpttId === mcpttId(user));
-    expect(binding, `binding of ${mcpttId(user)} at the MCPTT server`).to.be.an('object');
+    expect(client.profile?.mcpttId, 'MCPTT ID of the profile').to.equal(mcpttId(t, user));
+    const binding = (await bindings(t)).find((b) => b.mcpttId === mcpttId(t, user));
+    expect(binding, `binding of ${mcpttId(t, user)} at the MCPTT server`).to.be.an('object');
     const { clientId, sipSession } = binding!;
     expect({ clientId, sipSession, impu: binding!.impu }, 'what is bound').to.deep.equal({
       clientId: client.clientId,
@@ -120,7 +122,7 @@ export const step4 = (user = 'alice', ue = 'ue'): Step => ({
     });
     expectSecretFromSip(t, secrets);
     expectCipherKeysKept(t, ue);
-    t.show('Bound', `${mcpttId(user)} · ${clientId}`);
+    t.show('Bound', `${mcpttId(t, user)} · ${clientId}`);
     t.show('to', `${binding!.impu} · ${sipSession}`);
     const profile = Object.entries(client.profile!).map(([name, value]) => `${name}=${inText(value)}`);
     t.show('Profile opened by the UE', profile.join(' '));
@@ -140,7 +142,7 @@ function keyGivenFor(t: StepContext, user: string, ue: string): string {
   const given = t
     .records({ interface: 'HTTP-1', actor: ue, status: 200 }, 'all')
     .flatMap((r) => cekElements(body(r)))
-    .filter((cek) => cek.userUri === mcpttId(user));
+    .filter((cek) => cek.userUri === mcpttId(t, user));
   expect(given, `CEKs that the KMS gave to ${user}`).not.to.deep.equal([]);
   return given.at(-1)!.keyId;
 }

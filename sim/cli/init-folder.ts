@@ -1,6 +1,6 @@
 /** Lays down a topology folder (see topology.ts): everything that must be the same for all actors and made only once. */
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { createServer, isIP } from 'node:net';
 import { join } from 'node:path';
@@ -10,8 +10,16 @@ import { createTestCa, type IdentityRequest, loadTestCa, type TestCa } from '../
 import { type Fixtures, loadFixtures } from '../../fixtures/load.ts';
 import { RUNNER_URI } from '../control/wire.ts';
 import { makeFolder } from '../report/files.ts';
+import type { Provisioned } from '../scenario/provisioned.ts';
 import { identityOf } from './certificates.ts';
-import { hostPort, loadTopology, SUBSCRIBER_OF, type Topology, type TopologyActor } from './topology.ts';
+import {
+  hostPort,
+  loadTopology,
+  provisionedFile,
+  SUBSCRIBER_OF,
+  type Topology,
+  type TopologyActor,
+} from './topology.ts';
 
 /**
  * @param fixtures those that the actors will have: whose USIMs the UEs get, and which names stand in the certificates
@@ -21,8 +29,9 @@ export async function initFolder(
   folder: string,
   kind: 'loopback' | 'containers',
   drachtio: boolean,
-  { network, subscribers }: Fixtures = loadFixtures(),
+  fixtures: Fixtures = loadFixtures(),
 ): Promise<string[]> {
+  const { network, subscribers } = fixtures;
   const made: string[] = [];
   const publicFolder = join(folder, 'public');
   await makeFolder(publicFolder);
@@ -46,6 +55,8 @@ export async function initFolder(
   for (const [name, actor] of [...Object.entries(actors), ['runner', undefined] as const]) {
     const own = join(folder, name);
     await mkdir(join(own, 'state'), { recursive: true, mode: 0o700 });
+    if (actor === undefined && (await layDown(provisionedFile(folder), provisionedBy(fixtures))))
+      made.push('provisioned.json');
     if (actor?.drachtio !== undefined) {
       const secret = (): string => randomBytes(24).toString('hex');
       await once(join(own, 'drachtio-secret'), `drachtio secret of ${name}`, secret, 0o600);
@@ -67,6 +78,23 @@ export async function initFolder(
 async function writeWhole(path: string, content: string, mode: number): Promise<void> {
   await writeFile(`${path}.part`, content, { mode });
   await rename(`${path}.part`, path);
+}
+
+/** What scenarios may know of the fixtures: whoever runs them needs no password. */
+function provisionedBy({ network, users, subscribers }: Fixtures): string {
+  const known: Provisioned = {
+    network,
+    users: users.map(({ userName, mcpttId, profile }) => ({ userName, mcpttId, profile })),
+    subscribers,
+  };
+  return JSON.stringify(known, null, 2);
+}
+
+/** Unlike what is made once, this follows the fixtures. @returns whether it was another before */
+async function layDown(path: string, content: string): Promise<boolean> {
+  if (existsSync(path) && readFileSync(path, 'utf8') === content) return false;
+  await writeWhole(path, content, 0o600);
+  return true;
 }
 
 /** The identity with the host names under which peers reach the actor. */

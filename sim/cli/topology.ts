@@ -6,7 +6,7 @@
  * FOLDER/public/ca.crt          the test CA's certificate
  * FOLDER/ca/                    the test CA, key included: needed by `init` alone
  * FOLDER/<actor>/               tls.crt, tls.key, secrets.json, state/: for that actor alone
- * FOLDER/runner/                tls.crt, tls.key of whoever drives the actors
+ * FOLDER/runner/                tls.crt, tls.key of whoever drives the actors; provisioned.json: what they were set up with
  * ```
  */
 
@@ -19,6 +19,7 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import type { ActorKind, Endpoints, Peers, TlsIdentity } from '../control/actor.ts';
 import { ACTOR_KINDS } from '../control/actor.ts';
+import type { Provisioned } from '../scenario/provisioned.ts';
 
 export interface TopologyActor {
   readonly kind: ActorKind;
@@ -165,6 +166,20 @@ export function loadTls(folder: string, name: string): TlsIdentity {
     );
   }
   return own;
+}
+
+/** Where `init` lays down what the actors are set up with, for whoever runs scenarios against them. */
+export const provisionedFile = (folder: string): string => join(folder, 'runner', 'provisioned.json');
+
+/** @throws TopologyError when `init` has not laid it down, or it is no JSON */
+export function loadProvisioned(folder: string): Provisioned {
+  const path = provisionedFile(folder);
+  const text = readPart(path, `run: mcptt-testbed init --folder ${folder}`);
+  try {
+    return JSON.parse(text) as Provisioned;
+  } catch (cause) {
+    throw new TopologyError('TOPOLOGY_INVALID', `${path} is no JSON (${(cause as Error).message}): run init again`);
+  }
 }
 
 /** The endpoints of the named actors in the form that a peer uses. */

@@ -15,7 +15,7 @@ import { identityOf } from './certificates.ts';
 import { askHealth } from './health.ts';
 import { DEFAULT_LISTEN, type Launched, launch } from './launch.ts';
 import { answered, PeerMissing, PROBE_EVERY } from './patience.ts';
-import { loadTls, loadTopology, SUBSCRIBER_OF, type Topology } from './topology.ts';
+import { loadProvisioned, loadTls, loadTopology, SUBSCRIBER_OF, type Topology } from './topology.ts';
 
 export interface OpenWorld extends World {
   close(): Promise<void>;
@@ -31,7 +31,7 @@ export interface WorldOptions {
   readonly waitMs?: number;
   /** With `folder`: told what is waited for. */
   readonly tell?: (what: string) => void;
-  /** Fixtures folder; the packaged one unless given. */
+  /** Without `folder`: fixtures folder; the packaged one unless given. */
   readonly fixtures?: string;
   readonly log?: Log;
 }
@@ -102,6 +102,7 @@ async function inThisProcess(options: WorldOptions): Promise<OpenWorld> {
     clockOffset: () => Promise.resolve(0),
     advance: (ms) => clock.advance(ms),
     reset: () => reset(controls),
+    provisioned: fixtures,
     outsider,
     close,
   };
@@ -116,6 +117,7 @@ async function elsewhere(options: WorldOptions, folder: string): Promise<OpenWor
   const topology = await answered(`init has not made ${folder}`, waitMs, () => loadTopology(folder), { tell });
   const missing = 'init has made no certificate for the runner';
   const tls = await answered(missing, waitMs, () => loadTls(folder, 'runner'), { tell });
+  const provisioned = loadProvisioned(folder);
   const controls = new Map<string, RemoteControl>();
   const run = randomUUID();
   const close = async (): Promise<void> => {
@@ -145,6 +147,7 @@ async function elsewhere(options: WorldOptions, folder: string): Promise<OpenWor
         for (const control of controls.values()) if (control.kind === kind) await control.do('releaseClock');
     },
     reset: () => reset(controls),
+    provisioned,
     // The runner is known at the control interfaces only.
     outsider: tls,
     close,

@@ -7,6 +7,7 @@ import { headText, summary } from '../trace/describe.ts';
 import type { MessageRecord } from '../trace/record.ts';
 import { exchangeOf, Trace } from '../trace/trace.ts';
 import { inWords, matches } from './filter.ts';
+import type { Provisioned } from './provisioned.ts';
 import type { Failure, RecordFilter, Scenario, ScenarioResult, Step, StepContext, StepResult } from './scenario.ts';
 import { GuardTimeout, Inconclusive, type Verdict, worse } from './verdict.ts';
 
@@ -19,6 +20,8 @@ export interface World {
   advance(ms: number): Promise<void>;
   /** Brings the actors back to the state that every scenario starts from. */
   reset(): Promise<void>;
+  /** What the actors were set up with. */
+  readonly provisioned: Provisioned;
   /** A certificate of the testbed's CA that names no actor, for requests that must be refused. */
   readonly outsider?: TlsIdentity;
 }
@@ -64,6 +67,11 @@ export async function runScenario(
     const missing = scenario.actors.filter((name) => !world.actors.has(name));
     if (missing.length > 0)
       throw new Inconclusive(`the testbed has no actor ${missing.join(', ')}; give each an address or start it`);
+    const unknown = scenario.users.filter((name) => !world.provisioned.users.some(({ userName }) => userName === name));
+    if (unknown.length > 0)
+      throw new Inconclusive(
+        `${scenario.id} needs the users ${unknown.join(', ')}, whom the fixtures do not have: give users.yaml such a userName`,
+      );
     const listening = (hear: (record: MessageRecord) => void): (() => void)[] =>
       [...world.actors.values()].map((actor) => actor.onRecord(hear));
     ends.push(...listening(note));
@@ -229,6 +237,10 @@ class Hands implements StepContext {
     return this.#waits.size === 0
       ? 'the step was waiting for an actor'
       : `still waited for: ${[...this.#waits].join('; ')}`;
+  }
+
+  get provisioned(): Provisioned {
+    return this.#world.provisioned;
   }
 
   get outsider(): TlsIdentity | undefined {

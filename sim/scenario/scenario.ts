@@ -2,6 +2,7 @@
 import type { ActorControl, ActorKind, TlsIdentity } from '../control/actor.ts';
 import type { MessageRecord } from '../trace/record.ts';
 import type { Arrow } from '../trace/trace.ts';
+import type { Provisioned } from './provisioned.ts';
 
 export interface Scenario {
   /** Stable, as in the file's name: `figure-7.x.2-1`. */
@@ -11,6 +12,8 @@ export interface Scenario {
   readonly requirements: readonly string[];
   /** Instance names of the actors it drives or observes. */
   readonly actors: readonly string[];
+  /** Handles of the users who take part: each a `userName` of what is provisioned. */
+  readonly users: readonly string[];
   readonly steps: readonly Step[];
   /** Choices made where the pCR is open that this scenario rests on, one sentence each; printed with its result. */
   readonly choices?: readonly string[];
@@ -52,6 +55,8 @@ export interface StepContext {
   precondition<T>(what: string, run: () => Promise<T>): Promise<T>;
   /** Moves the clocks of all actors ahead together. */
   advance(ms: number): Promise<void>;
+  /** What the actors were set up with: the names that scenarios hold them against. */
+  readonly provisioned: Provisioned;
   /** A certificate of the testbed's CA that names no actor; undefined where the testbed has none. */
   readonly outsider: TlsIdentity | undefined;
   /** A fact to show in the report beside the step. */

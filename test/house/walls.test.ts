@@ -37,6 +37,8 @@ const WALLS: Record<string, (from: string, to: string) => boolean> = {
     room(from, 2) === 'sim/engine' && room(to, 2) !== 'sim/engine',
   'actors use of sim only trace, control and the clock': (from, to) =>
     from.startsWith('actors/') && to.startsWith('sim/') && !/^sim\/(trace|control)\/|^sim\/engine\/clock\.ts$/.test(to),
+  'scenarios import no fixture: what is provisioned comes with the world': (from, to) =>
+    from.startsWith('scenarios/') && to.startsWith('fixtures/'),
   'scenarios import no part of sim but its types of scenario, control and trace': (from, to) =>
     from.startsWith('scenarios/') && to.startsWith('sim/') && !/^sim\/(scenario|control|trace)\//.test(to),
 };

@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { scenarios } from '../../scenarios/index.ts';
 import { type OpenWorld, openWorld } from '../../sim/cli/world.ts';
-import { runScenario } from '../../sim/scenario/runner.ts';
+import type { ActorControl, JsonObject } from '../../sim/control/actor.ts';
+import { runScenario, type World } from '../../sim/scenario/runner.ts';
 import type { ScenarioResult } from '../../sim/scenario/scenario.ts';
 
 const EXPECTED = new URL('expected-verdicts.json', import.meta.url);
@@ -20,6 +21,28 @@ const why = (result: ScenarioResult): string =>
   result.steps
     .map(({ number, failure }) => (failure === undefined ? '' : `step ${number}: ${failure.message}`))
     .join('');
+
+/** The world, in which `heard` is told of every user whom an actor is asked about by his handle. */
+function listening(world: World, heard: (user: string) => void): World {
+  const noting = ({ user }: JsonObject): void => {
+    if (typeof user === 'string' && !user.startsWith('sip:')) heard(user);
+  };
+  const around = (actor: ActorControl): ActorControl => ({
+    name: actor.name,
+    kind: actor.kind,
+    do: (verb, args = {}) => {
+      noting(args);
+      return actor.do(verb, args);
+    },
+    read: (what, args = {}) => {
+      noting(args);
+      return actor.read(what, args);
+    },
+    onRecord: (listener) => actor.onRecord(listener),
+    close: () => actor.close(),
+  });
+  return { ...world, actors: new Map([...world.actors].map(([name, actor]) => [name, around(actor)])) };
+}
 
 describe('scenarios', () => {
   it('have an expected verdict each, and the file names no other', () => {
@@ -55,8 +78,13 @@ describe('scenarios', () => {
     for (const scenario of scenarios) {
       it(`${scenario.id}: ${scenario.title}`, async function () {
         this.timeout(90_000);
-        const result = await runScenario(scenario, world);
+        const users = new Set(scenario.users);
+        const result = await runScenario(
+          scenario,
+          listening(world, (user) => users.add(user)),
+        );
         expect(result.verdict, why(result)).to.equal(expected[scenario.id]);
+        expect([...users], 'users that it drives, against those that it declares').to.deep.equal(scenario.users);
       });
     }
   });

@@ -56,7 +56,7 @@ export function runCommand(): Command {
     .addOption(
       new Option(
         '--fixtures <folder>',
-        'subscribers, users and policy from this folder instead of the packaged ones; scenarios know users and servers by the names that those have',
+        'names, subscribers, users and policy from this folder instead of the packaged ones; scenarios need the users alice, bob, carol and dave by userName (with --folder: what init was given counts)',
       ).env('MCPTT_TESTBED_FIXTURES'),
     )
     .action(async (ids: string[], options: RunOptions) => {

@@ -10,6 +10,11 @@ const world: World = {
   clockOffset: () => Promise.resolve(0),
   advance: () => Promise.resolve(),
   reset: () => Promise.resolve(),
+  provisioned: {
+    network: { participatingPsi: 'sip:psi@x', mcpttServerId: 'sip:server@x', oauthClientId: 'client' },
+    users: [{ userName: 'alice', mcpttId: 'sip:a@x', profile: { privateCall: true } }],
+    subscribers: [],
+  },
 };
 
 const step = (number: string, run: (t: StepContext) => Promise<void> | void, guard = 2000): Step => ({
@@ -21,7 +26,14 @@ const step = (number: string, run: (t: StepContext) => Promise<void> | void, gua
   run: async (t) => run(t),
 });
 
-const scenario = (...steps: Step[]): Scenario => ({ id: 's', title: 'S', requirements: ['X-1'], actors: [], steps });
+const scenario = (...steps: Step[]): Scenario => ({
+  id: 's',
+  title: 'S',
+  requirements: ['X-1'],
+  actors: [],
+  users: [],
+  steps,
+});
 
 const verdicts = async (...steps: Step[]): Promise<Verdict[]> => {
   const result = await runScenario(scenario(...steps), world);
@@ -127,6 +139,16 @@ describe('scenario runner: verdicts as in TTCN-3', () => {
     const result = await runScenario({ ...scenario(ok('0')), actors: ['ue'] }, world);
     expect(result.verdict).to.equal('inconc');
     expect(result.steps[0]!.failure!.message).to.include('no actor ue');
+  });
+
+  it('is inconclusive without the users that the scenario needs, and names them', async () => {
+    const needing = (...users: string[]): Scenario => ({ ...scenario(ok('0')), users });
+    expect((await runScenario(needing('alice'), world)).verdict).to.equal('pass');
+    const { verdict, steps } = await runScenario(needing('bob', 'alice', 'carol'), world);
+    expect(verdict).to.equal('inconc');
+    expect(steps[0]!.failure!.message).to.equal(
+      's needs the users bob, carol, whom the fixtures do not have: give users.yaml such a userName',
+    );
   });
 
   it('maps verdicts to exit codes', () => {
