@@ -160,8 +160,11 @@ class LibsqlStore implements KmsStore {
     };
   }
 
-  async queuedPushes(limit: number): Promise<QueuedPush[]> {
-    const rows = this.#sql('SELECT id, key_id, what FROM pushes ORDER BY id LIMIT ?').all(limit) as {
+  async queuedPushes(limit: number, after = 0): Promise<QueuedPush[]> {
+    const rows = this.#sql('SELECT id, key_id, what FROM pushes WHERE id > ? ORDER BY id LIMIT ?').all(
+      after,
+      limit,
+    ) as {
       id: number;
       key_id: string;
       what: 'cek' | 'end';

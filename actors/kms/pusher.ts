@@ -1,11 +1,13 @@
 /**
  * The pushes to the MCPTT server: taken from the store in the order in which they were queued, sent in batches, repeated with
- * growing pauses until the server has acknowledged each. What was queued before a restart is sent after it.
+ * growing pauses until the server has acknowledged each. While it cannot be reached everything waits; what it leaves out of an
+ * answer waits alone, and holds up no other. What was queued before a restart is sent after it.
  */
 import type { Log } from '../../sim/control/actor.ts';
 import type { Clock } from '../../sim/engine/clock.ts';
 import type { CekNews } from '../messages/kms/cek.ts';
 import type { Audit } from './audit.ts';
+import { DueTimer } from './due-timer.ts';
 import type { KmsStore, QueuedPush } from './store.ts';
 
 export interface PusherParts {
@@ -31,9 +33,14 @@ export class Pusher {
   #stopped = false;
   #failures = 0;
   #endPause: (() => void) | undefined;
+  /** By the id of a push: how often the server has not acknowledged it, and when it is sent again. */
+  readonly #refused = new Map<number, { attempt: number; again: number }>();
+  readonly #again: DueTimer;
 
   constructor(parts: PusherParts) {
     this.#parts = parts;
+    const work = (): Promise<void> => Promise.resolve(this.wake());
+    this.#again = new DueTimer({ clock: parts.clock, log: parts.log, work, failure: 'pushes could not be sent again' });
   }
 
   /** There is something to push. */
@@ -49,6 +56,7 @@ export class Pusher {
   /** The server may be reachable now: does not wait for the rest of a pause. */
   retryNow(): void {
     this.#failures = 0;
+    this.#refused.clear();
     this.#endPause?.();
     this.wake();
   }
@@ -56,6 +64,7 @@ export class Pusher {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#endPause?.();
+    await this.#again.stop();
     await this.#running;
   }
 
@@ -70,17 +79,26 @@ export class Pusher {
         const reason = error instanceof Error ? error.message : String(error);
         this.#parts.audit.write('push-failed', { attempt: this.#failures, reason });
         this.#parts.log.warn({ attempt: this.#failures, reason }, 'the MCPTT server did not take a push');
-        await this.#pause(Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (this.#failures - 1)));
+        await this.#pause(pauseAfter(this.#failures));
       }
     }
   }
 
+  /** Sends what is queued, but for what was refused and is not due again. @throws Error when the server cannot be reached */
   async #drain(): Promise<void> {
-    for (;;) {
-      const queued = await this.#parts.store.queuedPushes(BATCH);
-      if (queued.length === 0 || this.#stopped) return;
-      await this.#deliver(queued);
-      this.#failures = 0;
+    const now = this.#parts.clock.now();
+    const waits = (id: number): boolean => (this.#refused.get(id)?.again ?? now) > now;
+    for (let after = 0; ; ) {
+      const queued = await this.#parts.store.queuedPushes(BATCH, after);
+      if (queued.length === 0 || this.#stopped) break;
+      after = queued.at(-1)!.id;
+      const due = queued.filter(({ id }) => !waits(id));
+      if (due.length > 0) await this.#deliver(due);
+    }
+    for (const [id, { again }] of this.#refused) {
+      if (waits(id)) this.#again.by(again);
+      // It was due, and is queued no more: its CEK has ended.
+      else this.#refused.delete(id);
     }
   }
 
@@ -89,20 +107,28 @@ export class Pusher {
     const composed = await Promise.all(queued.map(async (push) => ({ push, news: await compose(push) })));
     const news = composed.map((item) => item.news).filter((item) => item !== undefined);
     const acknowledged = new Set(news.length === 0 ? [] : await post(news));
-    let missing = 0;
+    if (news.length > 0) this.#failures = 0;
     for (const { push, news: sent } of composed) {
       if (sent !== undefined && !acknowledged.has(push.keyId)) {
-        missing += 1;
+        this.#putOff(push);
         continue;
       }
       if (sent !== undefined) audit.write('pushed', { keyId: push.keyId, what: push.what, to: 'server' });
+      this.#refused.delete(push.id);
       await delivered(push);
     }
-    if (missing > 0) throw new Error(`the MCPTT server did not acknowledge ${missing} of ${news.length} Key IDs`);
   }
 
-  /** Growing pauses, each shortened by up to a quarter at random so that replicas do not move in step. */
-  #pause(longest: number): Promise<void> {
+  /** The server has answered, and not acknowledged this one. */
+  #putOff({ id, keyId, what }: QueuedPush): void {
+    const { audit, log, clock } = this.#parts;
+    const attempt = (this.#refused.get(id)?.attempt ?? 0) + 1;
+    this.#refused.set(id, { attempt, again: clock.now() + pauseAfter(attempt) });
+    audit.write('push-failed', { attempt, keyId, what, reason: 'the MCPTT server did not acknowledge it' });
+    log.warn({ attempt, keyId, what }, 'the MCPTT server did not acknowledge a push');
+  }
+
+  #pause(ms: number): Promise<void> {
     if (this.#stopped) return Promise.resolve();
     return new Promise((resolve) => {
       const end = (): void => {
@@ -110,8 +136,12 @@ export class Pusher {
         this.#endPause = undefined;
         resolve();
       };
-      const timer = this.#parts.clock.setTimer(longest * (1 - Math.random() / 4), end);
+      const timer = this.#parts.clock.setTimer(ms, end);
       this.#endPause = end;
     });
   }
 }
+
+/** Growing pauses, each shortened by up to a quarter at random so that replicas do not move in step. */
+const pauseAfter = (attempt: number): number =>
+  Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (attempt - 1)) * (1 - Math.random() / 4);

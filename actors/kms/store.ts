@@ -87,8 +87,8 @@ export interface KmsStore {
   ceks(filter: CekFilter): Promise<CekRecord[]>;
   /** When the next CEK ends by itself, and since when the oldest active one without a successor has served. */
   nextDue(): Promise<{ notAfter?: number; activeSince?: number }>;
-  /** The oldest pushes that have not been acknowledged. */
-  queuedPushes(limit: number): Promise<QueuedPush[]>;
+  /** The oldest pushes that have not been acknowledged, of those that were queued after the one with the id `after`. */
+  queuedPushes(limit: number, after?: number): Promise<QueuedPush[]>;
   /** Events of a user (and client) after one, in order. */
   eventsAfter(whose: { userUri: string; clientId?: string }, id: number, limit: number): Promise<StoredEvent[]>;
   /** The id of the newest event that there ever was, 0 before the first. */

@@ -68,6 +68,25 @@ describe('Pusher', () => {
     await close();
   });
 
+  it('what the server refuses for good holds up nothing else, however much of it there is (more than a batch)', async () => {
+    const bad = Array.from({ length: 40 }, (_, i) => `f1${String(i).padStart(6, '0')}`);
+    const { queue, sent, delivered, clock, failures, close } = setUp(async (news) =>
+      news.map(keyIdOf).filter((keyId) => !bad.includes(keyId)),
+    );
+    await queue(...bad, 'f0000001');
+    await until('the good one', () => delivered.length === 1);
+    await until('many refusals', () => {
+      clock.advance(500);
+      return failures() >= 8 * bad.length;
+    });
+    await until('the pause after them, by one timer', () => clock.pending === 1);
+    const before = sent.length;
+    await queue('f0000002');
+    await until('the new one', () => delivered.length === 2);
+    expect(sent.slice(before), 'it went out alone and without the clock having moved').to.deep.equal([['f0000002']]);
+    await close();
+  });
+
   it('the pauses grow to ten seconds and do not end; a success begins anew', async () => {
     let up = false;
     const { queue, sent, delivered, clock, failures, close } = setUp(async (news) => {
