@@ -18,7 +18,7 @@ export interface MessagingOptions {
   readonly psi: string;
 }
 
-/** Carries a MESSAGE over; the sender gets 200 when one of the receiver's clients took it. @throws Refusal */
+/** Carries a MESSAGE over; the sender gets 200 as soon as one of the receiver's clients took it. @throws Refusal */
 export async function handleMessage(request: SipRequest, options: MessagingOptions): Promise<void> {
   const { caller, info, content } = await options.directory.authorised(request, 'messaging');
   const receivers = await options.directory.reach(info['mcptt-request-uri']);
@@ -33,15 +33,22 @@ export async function handleMessage(request: SipRequest, options: MessagingOptio
       headers: terminatingHeaders(options.psi, receiver),
       body: await options.directory.sealFor(receiver, inner, 'messaging'),
     });
-  const deliver = async (receiver: Binding): Promise<number> => {
+  const deliver = async (receiver: Binding): Promise<void> => {
     const answer = await send(receiver);
     const again = options.directory.canBeResealed(receiver, answer.header('Warning'));
-    return (again ? await send(receiver) : answer).status;
+    const { status } = again ? await send(receiver) : answer;
+    if (status >= 300) throw new Refusal(status);
   };
-  const statuses = await Promise.all(receivers.map(deliver));
-  const best = Math.min(...statuses);
-  if (best >= 300) throw new Refusal(best);
+  await Promise.any(receivers.map(deliver)).catch(({ errors }: AggregateError) => {
+    throw bestOf(errors);
+  });
   await request.answer(200);
+}
+
+/** Of what kept each client from taking a message: the refusal of the lowest status, or else the first failure (RFC 3261 16.7). */
+function bestOf(errors: readonly unknown[]): unknown {
+  const refusals = errors.filter((error) => error instanceof Refusal);
+  return refusals.sort((a, b) => a.status - b.status)[0] ?? errors[0];
 }
 
 /** Header fields of what the server sends towards a UE: public identities and the service, nothing of MCPTT (CONF-1). */

@@ -45,6 +45,23 @@ for (const profile of ['kek', 'kek+sign', 'direct'] as const) {
       expect(await refusal(a.sendMessage('alice', BOB, 'x', unknownKey))).to.include({ status: 493 });
     });
 
+    it('MESSAGE: a client of the receiver for which there is no key does not keep it from the others', async () => {
+      const [a, b] = world.ues;
+      const { bindings } = world.server.stores;
+      const [bound] = await bindings.byUser(BOB);
+      const keyless = { ...bound!, clientId: 'urn:uuid:00000000-0000-4000-8000-00000000b0b2' };
+      await bindings.put(keyless);
+      try {
+        expect(await a.sendMessage('alice', BOB, 'to one of two', [])).to.deep.equal({ status: 200 });
+        expect(b.clientOf('bob').inbox.at(-1)).to.include({ text: 'to one of two' });
+        await bindings.delete(bound!);
+        expect(await refusal(a.sendMessage('alice', BOB, 'to none', []))).to.include({ status: 480 });
+      } finally {
+        await bindings.delete(keyless);
+        await bindings.put(bound!);
+      }
+    });
+
     it('MESSAGE: what a sender says of itself counts for nothing, its key does', async () => {
       const [a, b] = world.ues;
       const forged = [
