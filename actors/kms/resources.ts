@@ -85,20 +85,21 @@ export class Resources {
       const { record } = await this.#parts.ceks.update({
         asker,
         ...cekRequest,
-        ...(request.clientId === undefined ? {} : { clientId: request.clientId }),
+        ...clientOf(request),
       });
       ceks.push(await this.#given(record, principal));
     }
     return { type: 'key-prov', keySets: [], ceks };
   }
 
-  /** Ends CEKs: a user its own, the MCPTT server any. */
+  /** Ends CEKs: a user its own, and of a SIP session those of the client that asks where it says which; the MCPTT server any. */
   async end(principal: Principal, request: KmsRequest): Promise<KmsMessage> {
     if (request.cekEnds.length === 0) throw new KmsRefusal('KMS_BAD_REQUEST', 'a <CekEnd> is needed here');
     const ended: string[] = [];
     for (const { reason, ...which } of request.cekEnds) {
       if (principal.kind === 'user') await this.#checkOwn(principal, which);
-      const filter = principal.kind === 'user' ? { ...which, userUri: principal.uri } : which;
+      const own = { userUri: principal.uri, ...(which.keyId === undefined ? clientOf(request) : {}) };
+      const filter = principal.kind === 'user' ? { ...which, ...own } : which;
       const asker =
         principal.kind === 'user' ? { kind: 'user' as const, userUri: principal.uri } : { kind: 'server' as const };
       ended.push(...(await this.#parts.ceks.end(filter, reason, asker)));
@@ -177,3 +178,5 @@ export class Resources {
     return period;
   }
 }
+
+const clientOf = ({ clientId }: KmsRequest): { clientId?: string } => (clientId === undefined ? {} : { clientId });

@@ -79,11 +79,16 @@ export class Life {
 
   /** One user's service on one session has ended; the others on it go on. */
   async userEnded(binding: Binding, reason: Exclude<BindingEnd, 'deregistered'>): Promise<void> {
+    const { notices, bindings } = this.#options;
     const { mcpttId: userUri, sipSession, clientId } = binding;
     const keyIds = this.#held({ userUri, sipSession, clientId });
+    // The KMS is to leave another client of the user's alone: then it is told of these Key IDs, and not of the user.
+    const shared = (await bindings.bySession(sipSession)).some(
+      (other) => other.mcpttId === userUri && other.clientId !== clientId,
+    );
     // A revocation comes from the KMS itself.
-    const tell =
-      reason === 'revoked' ? undefined : await this.#options.notices.keep({ sipSession, userUri, reason, keyIds });
+    const ended = { sipSession, userUri, reason, keyIds, ...(shared ? { only: true } : {}) };
+    const tell = reason === 'revoked' ? undefined : await notices.keep(ended);
     await this.#unbind(binding, reason);
     this.#options.ceks().end({ userUri, sipSession, clientId }, reason);
     tell?.();

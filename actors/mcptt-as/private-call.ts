@@ -101,8 +101,7 @@ export class PrivateCalls {
   /** Ends every call in which a binding takes part: its user has no service any more. */
   endOf(binding: Binding): void {
     for (const [id, legs] of this.#calls) {
-      if (legs.some(({ party }) => party.sipSession === binding.sipSession && party.mcpttId === binding.mcpttId))
-        this.#end(id, legs);
+      if (legs.some(({ party }) => isSameBinding(party, binding))) this.#end(id, legs);
     }
   }
 
@@ -166,6 +165,9 @@ export class PrivateCalls {
     }
   }
 }
+
+const isSameBinding = (a: Binding, b: Binding): boolean =>
+  a.mcpttId === b.mcpttId && a.clientId === b.clientId && a.sipSession === b.sipSession;
 
 const innerOf = (to: Binding, from: Binding, content: readonly MimeEntity[]): MimeEntity => {
   const info: McpttInfo = {

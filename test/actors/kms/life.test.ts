@@ -387,6 +387,16 @@ describe('pCR 7.x.3: the life of a CEK between KMS, MCPTT client and MCPTT serve
     expect(server.ceks.opening(keyId!).state).to.equal('current');
   });
 
+  it('MULTI-1: one client of a user logging off leaves the other client of the same user and SIP session alone', async () => {
+    const client = await clientOf(ALICE);
+    const { keyId: own } = await client.requestKey(SESSION);
+    const other = await clientOf(ALICE, 'urn:uuid:22222222-2222-4222-8222-222222222222');
+    const { keyId } = await other.requestKey(SESSION);
+    await client.ended(SESSION, 'logged-off');
+    expect([await stateOf(own), await stateOf(keyId)]).to.deep.equal(['ended', 'active']);
+    expect(server.ceks.opening(keyId!).state).to.equal('current');
+  });
+
   it('a revoked user gets no key material until policy allows it again', async () => {
     const client = await clientOf(ALICE);
     await client.requestKey(SESSION);

@@ -246,6 +246,21 @@ describe('life of bindings and CEKs (LIFE-1, LIFE-4)', () => {
     expect(ue.clientOf('alice').view(ue.sipSession)).to.include({ loggedIn: false, bound: false });
   });
 
+  it('a client that logs off leaves another client of the same user on the same SIP session alone', async () => {
+    const [ue] = world.ues;
+    await world.bind(ue, 'alice');
+    const { bindings } = world.server.stores;
+    const [binding] = await bindings.all();
+    const own = ue.clientOf('alice').sealingKey(ue.sipSession).keyId;
+    const other = { ...binding!, clientId: 'urn:uuid:00000000-0000-4000-8000-0000000a11c2', etag: 'other' };
+    await bindings.put(other);
+    await ue.logOff('alice', []);
+    expect(await bindings.all()).to.deep.equal([other]);
+    expect(world.told, 'what the KMS is told ends that key, and no other of the user').to.deep.equal([
+      { sipSession: ue.sipSession, userUri: other.mcpttId, reason: 'logged-off', keyIds: [own], only: true },
+    ]);
+  });
+
   it('a user who logs off while the KMS changes the key is left with none', async () => {
     const [ue] = world.ues;
     await world.bind(ue, 'alice');
