@@ -41,9 +41,9 @@ export function cekCommand(): Command {
       for (const row of options.json ? [] : rows)
         process.stdout.write(`${row.keyId}  ${row.state.padEnd(12)}  ${row.user}  ${row.sipSession}\n`);
     });
-  for (const [verb, what] of [
-    ['rotate', 'Makes a new CEK and pushes it to both ends.'],
-    ['revoke', 'Ends CEKs at once, at both ends and at the KMS.'],
+  for (const [verb, what, outcome] of [
+    ['rotate', 'Makes a new CEK and pushes it to both ends.', 'a new CEK takes its place: see cek list'],
+    ['revoke', 'Ends CEKs at once, at both ends and at the KMS.', 'has ended'],
   ] as const) {
     cek
       .command(verb)
@@ -56,8 +56,8 @@ export function cekCommand(): Command {
           throw new UsageError(`cek ${verb}: give either --key-id or --user`);
         const args: JsonObject = options.keyId === undefined ? { user: options.user! } : { keyId: options.keyId };
         const answer = await atKms(options.folder, verb === 'rotate' ? 'cekRotate' : 'cekRevoke', args);
-        process.stdout.write(`${JSON.stringify(answer)}\n`);
-        const done = Object.values(answer).flat();
+        const done = Object.values(answer).flat() as string[];
+        for (const id of done) process.stdout.write(`${id}  ${outcome}\n`);
         if (done.length > 0) return;
         const which = options.keyId === undefined ? `no CEK of ${options.user}` : `no CEK with Key ID ${options.keyId}`;
         process.stderr.write(`mcptt-testbed: the KMS keeps ${which} that is in use: see cek list\n`);

@@ -9,10 +9,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as x509 from '@peculiar/x509';
 import { expect } from 'chai';
+import { auth3 } from '../../../scenarios/auth-3.ts';
 import { type HostedActor, hostActor } from '../../../sim/cli/hosted-actor.ts';
 import { initFolder } from '../../../sim/cli/init-folder.ts';
-import { loadTls, loadTopology, type Topology } from '../../../sim/cli/topology.ts';
+import { loadProvisioned, loadTls, loadTopology, type Topology } from '../../../sim/cli/topology.ts';
 import { openWorld, SILENT } from '../../../sim/cli/world.ts';
+import { RemoteControl } from '../../../sim/control/remote.ts';
+import { runScenario } from '../../../sim/scenario/runner.ts';
 import { differences } from '../../containers/compare-reports.ts';
 
 const CLI = ['--import', 'tsx', 'sim/cli/main.ts'];
@@ -137,9 +140,19 @@ describe('actors on their own', function () {
     }
     const copy = join(folder, 'other');
     const { child, ended, said } = start('up', '--folder', copy, '--fixtures', fixtures);
-    await said(/^ready: /m);
-    child.kill('SIGTERM');
+    try {
+      await said(/^ready: /m);
+      const world = await openWorld({ actors: ['ue'], folder: copy, waitMs: 5000 });
+      const { verdict } = await runScenario(auth3, world);
+      await world.close();
+      expect(verdict, 'of a run that knows their names from the folder').to.equal('pass');
+    } finally {
+      child.kill('SIGTERM');
+    }
     expect((await ended).code).to.equal(0);
+    const { users } = loadProvisioned(copy);
+    expect(users.map(({ mcpttId }) => mcpttId)).to.include('sip:alice@other.example');
+    expect(users.flatMap(Object.keys), 'what a run is told of users').not.to.include('password');
     const ues = Object.entries(loadTopology(copy).actors).filter(([, { kind }]) => kind === 'ue');
     expect(ues.map(([name, { imsi }]) => [name, imsi])).to.deep.equal([
       ['ue', '001010000000077'],
@@ -342,10 +355,12 @@ describe('actors on their own', function () {
     }
   });
 
-  it('`cek revoke` and `cek rotate` say when there is no such CEK, and end with 3', async () => {
-    const hosted = await Promise.all(
-      ['idm', 'sip-core', 'mcptt-as', 'kms'].map((name) => hostActor({ folder, name, log: SILENT })),
-    );
+  it('`cek rotate` and `cek revoke` say in words what they have done, or, with exit code 3, that there is no such CEK', async () => {
+    const names = Object.keys(topology.actors).filter((name) => !/^ue-/.test(name));
+    const hosted = await Promise.all(names.map((name) => hostActor({ folder, name, log: SILENT })));
+    const url = `https://${topology.actors.ue!.control}`;
+    const ue = new RemoteControl({ name: 'ue', kind: 'ue', url, tls: loadTls(folder, 'runner') });
+    const cek = (...args: string[]): Promise<Ended> => start('cek', ...args, '--folder', folder).ended;
     try {
       await Promise.all(hosted.map((one) => one.ready));
       for (const [verb, which, says] of [
@@ -353,11 +368,21 @@ describe('actors on their own', function () {
         ['rotate', ['--key-id', 'f0000000'], /no CEK with Key ID f0000000|unknown/],
         ['rotate', ['--user', 'sip:nobody@mcptt.example'], /the KMS keeps no CEK of sip:nobody@mcptt.example/],
       ] as const) {
-        const { code, out } = await start('cek', verb, ...which, '--folder', folder).ended;
+        const { code, out } = await cek(verb, ...which);
         expect(out).to.match(says);
         expect(code).to.equal(3);
       }
+      for (const verb of ['attach', 'register']) await ue.do(verb);
+      await ue.do('logIn', { user: 'alice' });
+      const { keyId } = await ue.do<{ keyId: string }>('requestKey', { user: 'alice' });
+      const alice = ['--user', 'sip:alice@mcptt.example'];
+      const words = `${keyId}  a new CEK takes its place: see cek list\n`;
+      expect(await cek('rotate', ...alice)).to.deep.equal({ code: 0, out: words });
+      const { code, out } = await cek('revoke', ...alice);
+      expect(out, 'of the old CEK, while it still opens, and the new').to.match(/^([\da-f]{8} {2}has ended\n){1,2}$/);
+      expect(code).to.equal(0);
     } finally {
+      await ue.close();
       await Promise.all(hosted.map((one) => one.stop()));
     }
   });
