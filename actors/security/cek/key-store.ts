@@ -78,6 +78,7 @@ interface Held {
   readonly clientId: string;
   readonly sipSession: string;
   readonly notBefore: number;
+  supersedes: ArrivedCek['supersedes'];
   state: HeldCekState;
   notAfter: number;
   messages: number;
@@ -116,12 +117,17 @@ export class CekKeyStore {
     }
     const entry = held ?? this.#add(cek);
     entry.notAfter = entry.state === 'overlap' ? Math.min(entry.notAfter, cek.notAfter) : cek.notAfter;
+    entry.supersedes = cek.supersedes ?? entry.supersedes;
     this.#arm(entry);
     if (cek.state === 'active' && entry.state === 'pending-ack') this.#becomeCurrent(entry, cek);
     return held === undefined ? 'taken' : 'held';
   }
 
-  /** Ends keys and zeroes them. @returns the Key IDs that ended by it, none when nothing matched */
+  /**
+   * Ends keys and zeroes them. A Key ID that is named is remembered as retired where it is not held too: its key may be on the
+   * way, by another connection.
+   * @returns the Key IDs that ended by it, none when nothing matched
+   */
   end(which: EndedCeks, reason: string): string[] {
     const ended = [...this.#held.values()].filter(
       (held) =>
@@ -131,6 +137,7 @@ export class CekKeyStore {
         (which.sipSession === undefined || held.sipSession === which.sipSession),
     );
     for (const held of ended) this.#retire(held, reason);
+    if (which.keyId !== undefined && !this.#retired.has(which.keyId)) this.#remember(which.keyId, reason);
     return ended.map((held) => held.keyId);
   }
 
@@ -268,6 +275,7 @@ export class CekKeyStore {
       clientId: cek.clientId,
       sipSession: cek.sipSession,
       notBefore: cek.notBefore,
+      supersedes: cek.supersedes,
       state: 'pending-ack',
       notAfter: cek.notAfter,
       messages: 0,
@@ -283,16 +291,20 @@ export class CekKeyStore {
       const sameSlot =
         other.userUri === entry.userUri && other.clientId === entry.clientId && other.sipSession === entry.sipSession;
       if (other === entry || !sameSlot || other.state !== 'current') continue;
-      if (other.notBefore > entry.notBefore) {
-        // An older key that arrives late only opens: its own NotAfter is the end of its overlap.
-        this.#change(entry, 'superseded');
+      if (other.notBefore > entry.notBefore || other.supersedes?.keyId === entry.keyId) {
+        // An older key that arrives late only opens, until the end of the overlap that its successor came with.
+        this.#supersede(entry, other.supersedes?.notAfter ?? entry.notAfter);
         return;
       }
       // A key that was superseded while this end was away goes the same way as the one that is named.
-      other.notAfter = Math.min(other.notAfter, cek.supersedes?.notAfter ?? this.#clock.now());
-      this.#arm(other);
-      this.#change(other, 'superseded');
+      this.#supersede(other, cek.supersedes?.notAfter ?? this.#clock.now());
     }
+  }
+
+  #supersede(entry: Held, overlapEnd: number): void {
+    entry.notAfter = Math.min(entry.notAfter, overlapEnd);
+    this.#arm(entry);
+    this.#change(entry, 'superseded');
   }
 
   #change(entry: Held, event: HeldCekEvent, reason?: string): void {
@@ -324,9 +336,13 @@ export class CekKeyStore {
     entry.timer?.cancel();
     entry.key.fill(0);
     this.#held.delete(entry.keyId);
-    this.#retired.set(entry.keyId, reason);
-    if (this.#retired.size > REMEMBERED) this.#retired.delete(this.#retired.keys().next().value!);
+    this.#remember(entry.keyId, reason);
     this.#change(entry, 'ended', reason);
+  }
+
+  #remember(keyId: string, reason: string): void {
+    this.#retired.set(keyId, reason);
+    if (this.#retired.size > REMEMBERED) this.#retired.delete(this.#retired.keys().next().value!);
   }
 
   #use(entry: Held): UsableCek {

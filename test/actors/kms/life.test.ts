@@ -16,7 +16,7 @@ import { createTestCa, type IssuedIdentity } from '../../../actors/security/ca.t
 import { CekKeyStore } from '../../../actors/security/cek/key-store.ts';
 import { UeKmsClient } from '../../../actors/ue/kms-client.ts';
 import type { JsonObject } from '../../../sim/control/actor.ts';
-import { systemClock } from '../../../sim/engine/clock.ts';
+import { ManualClock, systemClock } from '../../../sim/engine/clock.ts';
 import {
   ALICE,
   BOB,
@@ -129,7 +129,12 @@ describe('pCR 7.x.3: the life of a CEK between KMS, MCPTT client and MCPTT serve
     ceks.close();
   });
 
-  const clientOf = async (mcpttId: string, clientId = CLIENT, baseUrl = running.url): Promise<UeKmsClient> => {
+  const clientOf = async (
+    mcpttId: string,
+    clientId = CLIENT,
+    baseUrl = running.url,
+    clock = systemClock,
+  ): Promise<UeKmsClient> => {
     const token = await setting.idm.sign(
       setting.idm.claims(Date.now(), { mcptt_id: mcpttId, exp: Math.floor(Date.now() / 1000) + 3600 }),
     );
@@ -144,7 +149,7 @@ describe('pCR 7.x.3: the life of a CEK between KMS, MCPTT client and MCPTT serve
       profile: () => 'kek',
       protection: () => kekProtection(),
       tls: { ca: setting.ca.certificate },
-      clock: systemClock,
+      clock,
       log: silentLog,
       report: (message) => setting.reports.push(message),
     });
@@ -407,29 +412,44 @@ describe('pCR 7.x.3: the life of a CEK between KMS, MCPTT client and MCPTT serve
     expect((await client.requestKey(SESSION)).keyId).to.match(/^f[0-9a-f]{7}$/);
   });
 
-  it('an event stream that was lost misses nothing (Last-Event-ID)', async () => {
-    const client = await clientOf(ALICE);
-    const { keyId: first } = await client.requestKey(SESSION);
+  /** A client whose event stream is lost, and comes back when its clock has moved; meanwhile its CEK is replaced twice. */
+  const awayOverTwoRotations = async () => {
+    const clock = new ManualClock(Date.now());
+    const client = await clientOf(ALICE, CLIENT, running.url, clock);
+    const keyIds = [(await client.requestKey(SESSION)).keyId!];
     expect(await client.eventsSettled()).to.equal('open');
-    // What happens while the client is away: the KMS is unreachable for it, and rotates twice.
-    client.reconnectEvents();
-    await verb('cekRotate', { user: ALICE });
-    await until(
-      'the first rotation',
-      async () => (await issued()).filter((cek) => cek.state === 'active' && cek.keyId !== first).length === 1,
-    );
-    await verb('cekRotate', { user: ALICE });
-    await until('both rotations at the client', async () => {
-      const all = await issued();
-      const last = all.at(-1);
-      return all.length === 3 && last?.state === 'active' && ceks.sealing(alice).keyId === last.keyId;
-    });
-    expect(
-      ceks
-        .list()
-        .map((held) => held.state)
-        .sort(),
-    ).to.deep.equal(['current', 'overlap', 'overlap']);
+    client.dropEvents();
+    for (const _ of ['first', 'second']) {
+      await verb('cekRotate', { user: ALICE });
+      await until('the rotation', async () => {
+        const active = (await issued()).find(({ state }) => state === 'active')?.keyId as string | undefined;
+        return active !== undefined && active !== keyIds.at(-1) && keyIds.push(active) > 0;
+      });
+    }
+    expect(ceks.list().map(({ keyId }) => keyId)).to.deep.equal(keyIds.slice(0, 1));
+    return { client, keyIds: keyIds as [string, string, string], comeBack: () => clock.advance(10_000) };
+  };
+  const held = () => Object.fromEntries(ceks.list().map(({ keyId, state }) => [keyId, state]));
+
+  it('an event stream that was lost misses nothing (Last-Event-ID)', async () => {
+    const { keyIds, comeBack } = await awayOverTwoRotations();
+    const [first, second, third] = keyIds;
+    comeBack();
+    await until('both rotations at the client', () => ceks.list().length === 3);
+    await until('the last of them', () => ceks.sealing(alice).keyId === third);
+    expect(held()).to.deep.equal({ [first]: 'overlap', [second]: 'overlap', [third]: 'current' });
+  });
+
+  it('LIFE-2: events that come after the client has learned of a newer key do not take it back to an older one', async () => {
+    const { client, keyIds, comeBack } = await awayOverTwoRotations();
+    const [first, second, third] = keyIds;
+    expect(await client.askUpdate(SESSION, first)).to.deep.equal({ keyId: third });
+    expect(held()).to.deep.equal({ [first]: 'overlap', [third]: 'current' });
+    comeBack();
+    await until('the event of the key between', () => ceks.list().length === 3);
+    expect(held()).to.deep.equal({ [first]: 'overlap', [second]: 'overlap', [third]: 'current' });
+    const overlapEnd = Date.now() + DEFAULT_POLICY.cek.overlap;
+    for (const { keyId, notAfter } of ceks.list()) if (keyId !== third) expect(notAfter).to.be.at.most(overlapEnd);
   });
 
   it('STEP-3bP: while the server is down the answer says pending-ack within its bound; the push is repeated until taken', async () => {

@@ -174,6 +174,26 @@ describe('CekKeyStore', () => {
     expect(codeOf(() => store.opening('f0000001'))).to.equal('CEK_RETIRED');
   });
 
+  it('an older key whose answer is late never seals, and opens no longer than the overlap that its successor came with', () => {
+    const { clock, store, cek } = setUp();
+    // Made in the same moment, as far as NotBefore says; and as it was before it had a successor.
+    const old = cek('f0000001');
+    store.take(cek('f0000002', { supersedes: { keyId: 'f0000001', notAfter: clock.now() + 5_000 } }));
+    store.take(old);
+    expect(store.sealing(ALICE).keyId).to.equal('f0000002');
+    expect(store.opening('f0000001').state).to.equal('overlap');
+    clock.advance(5_000);
+    expect(codeOf(() => store.opening('f0000001'))).to.equal('CEK_RETIRED');
+  });
+
+  it('LIFE-1: a key that arrives after its end, by another connection, is not taken', () => {
+    const { store, cek } = setUp();
+    expect(store.end({ keyId: 'f0000001' }, 'revoked')).to.deep.equal([]);
+    expect(store.take(cek('f0000001'))).to.equal('retired');
+    expect(codeOf(() => store.sealing(ALICE))).to.equal('CEK_NONE');
+    expect(codeOf(() => store.opening('f0000001'))).to.equal('CEK_RETIRED');
+  });
+
   it('MULTI-1: users of one SIP session have their own keys, and one ending leaves the others', () => {
     const { store, cek } = setUp();
     const bob = { ...ALICE, userUri: 'sip:bob@mcptt.example' };
