@@ -1,11 +1,14 @@
 /** A KMS on loopback with what it needs around it: an IdM's key endpoint, an MCPTT server that takes pushes, a CA. */
+import { type ChildProcess, fork } from 'node:child_process';
 import type { webcrypto } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
 import { exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
 import type { KmsConfig } from '../../../actors/kms/config.ts';
 import { createKms } from '../../../actors/kms/kms.ts';
+import type { PolicyChange } from '../../../actors/kms/policy.ts';
 import { buildCekAck, type CekNews, parseCekPush } from '../../../actors/messages/kms/cek.ts';
 import { type HttpsClient, httpsClient } from '../../../actors/messages/kms/https.ts';
 import { buildKmsRequest, type KmsRequest } from '../../../actors/messages/kms/request.ts';
@@ -243,6 +246,27 @@ export async function startKms(
     ...(options.connect === false ? {} : { 'mcptt-as': { https: setting.server.url } }),
   });
   return { kms, url };
+}
+
+/** A KMS in a process of its own, to be killed. */
+export async function forkKms(
+  setting: Setting,
+  told: { stateFolder: string; mcpttServer: string; policy: PolicyChange },
+): Promise<{ child: ChildProcess; url: string }> {
+  const child = fork(fileURLToPath(new URL('./kms-process.ts', import.meta.url)), [], {
+    execArgv: ['--import', 'tsx'],
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
+  child.send({ tls: setting.tls, issuer: setting.idm.issuer, ...told });
+  const [{ url }] = (await once(child, 'message')) as [{ url: string }];
+  return { child, url };
+}
+
+/** Ends it as a crash would. */
+export async function killed(child: ChildProcess): Promise<void> {
+  const exited = child.exitCode !== null || child.signalCode !== null ? undefined : once(child, 'exit');
+  child.kill('SIGKILL');
+  await exited;
 }
 
 export interface Answer {

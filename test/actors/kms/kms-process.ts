@@ -1,6 +1,7 @@
 /** A KMS in a process of its own, for tests that kill it. Told what it needs by one message, answers with its address. */
 import { once } from 'node:events';
 import { createKms } from '../../../actors/kms/kms.ts';
+import type { PolicyChange } from '../../../actors/kms/policy.ts';
 import { createArithmetic } from '../../../actors/security/ibc/backend.ts';
 import { LocalSakkeEngine } from '../../../actors/security/ibc/engine.ts';
 import type { TlsIdentity } from '../../../sim/control/actor.ts';
@@ -12,14 +13,14 @@ interface Told {
   readonly stateFolder: string;
   readonly issuer: string;
   readonly mcpttServer: string;
-  readonly pushWait: number;
+  readonly policy: PolicyChange;
 }
 
 // Whoever started it is gone: so is it.
 process.once('disconnect', () => process.exit(1));
 const [told] = (await once(process, 'message')) as [Told];
 const kms = createKms(
-  { kmsUri: KMS_URI, mcpttServerId: SERVER_ID, policy: { pushWait: told.pushWait } },
+  { kmsUri: KMS_URI, mcpttServerId: SERVER_ID, policy: told.policy },
   {
     name: 'kms',
     report: () => undefined,

@@ -1,13 +1,16 @@
 /** pCR 7.x.2 and 7.x.3 between the KMS and both ends' clients: step 3b, STEP-3bP, LIFE-1 to LIFE-4, INT-1, INT-2. */
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import express from 'express';
 import { DEFAULT_POLICY } from '../../../actors/kms/policy.ts';
 import { ServerKmsClient } from '../../../actors/mcptt-as/kms-client.ts';
-import { createPushReceiver } from '../../../actors/mcptt-as/push-receiver.ts';
+import { createPushReceiver, type PushBreak } from '../../../actors/mcptt-as/push-receiver.ts';
 import { kekProtection } from '../../../actors/messages/body-protection.ts';
 import { buildCekPush } from '../../../actors/messages/kms/cek.ts';
 import { httpsClient } from '../../../actors/messages/kms/https.ts';
@@ -22,7 +25,9 @@ import {
   BOB,
   CLIENT,
   createSetting,
+  forkKms,
   KMS_URI,
+  killed,
   post,
   type RunningKms,
   SERVER_ID,
@@ -39,6 +44,8 @@ class ServerEnd {
   readonly url: string;
   readonly #server: Server;
   kms: ServerKmsClient | undefined;
+  /** Where the connection of the next push breaks. */
+  breaks: () => PushBreak | undefined = () => undefined;
 
   constructor(server: Server) {
     this.#server = server;
@@ -57,6 +64,7 @@ class ServerEnd {
         kmsUri: KMS_URI,
         material: () => end.kms!.material(),
         ceks: () => end.ceks,
+        breaks: () => end.breaks(),
         report: (message) => setting.reports.push(message),
         log: silentLog,
       }),
@@ -522,6 +530,61 @@ describe('pCR 7.x.3: the life of a CEK between KMS, MCPTT client and MCPTT serve
     expect(lost).to.deep.equal([]);
     expect(opened).to.be.at.least(40);
     expect((await issued()).length).to.equal(21);
+  });
+
+  it('LIFE-2: a KMS that is killed between the push of a new CEK and its acknowledgement ends the change when it is back', async function () {
+    this.timeout(120_000);
+    const stateFolder = await mkdtemp(join(tmpdir(), 'kms-killed-'));
+    const policy = { cek: { renewAfter: 0 } };
+    const { child, url } = await forkKms(setting, { stateFolder, mcpttServer: server.url, policy });
+    try {
+      await server.kms?.close();
+      await server.connect(setting, url);
+      const client = await clientOf(ALICE, CLIENT, url);
+      const { keyId: old } = await client.requestKey(SESSION);
+      await client.eventsSettled();
+      let dying: Promise<void> | undefined;
+      server.breaks = () => {
+        dying ??= killed(child);
+        return 'before-acknowledgement';
+      };
+      expect(await client.askUpdate(SESSION, old!).catch((error: { code: string }) => error.code)).to.equal(
+        'KMS_UNREACHABLE',
+      );
+      await dying;
+      await until('the new CEK at the server', () => server.ceks.sealing(alice).keyId !== old);
+      const next = server.ceks.sealing(alice).keyId;
+      expect(ceks.sealing(alice).keyId, 'the client has not heard of it').to.equal(old);
+      expect(server.ceks.opening(old!).state, 'and what it seals is opened').to.equal('overlap');
+
+      server.breaks = () => undefined;
+      await running.kms.stop();
+      running = await startKms(setting, {
+        stateFolder,
+        connect: false,
+        config: { policy, port: Number(new URL(url).port) },
+      });
+      await running.kms.connect({ 'mcptt-as': { https: server.url } });
+      // Its pauses have grown by now.
+      client.reconnectEvents();
+      await until('the new CEK at the client', () => ceks.sealing(alice).keyId === next);
+      expect(Buffer.from(ceks.opening(next).key)).to.deep.equal(Buffer.from(server.ceks.opening(next).key));
+      expect((await issued()).map(({ keyId, state }) => [keyId, state])).to.deep.equal([
+        [old, 'superseded'],
+        [next, 'active'],
+      ]);
+      const latest = Date.now() + DEFAULT_POLICY.cek.overlap;
+      for (const store of [server.ceks, ceks]) {
+        const both = store.list().map(({ keyId, state, notAfter }) => [keyId, state, notAfter <= latest]);
+        expect(both, 'the old one ends with the overlap').to.deep.equal([
+          [old, 'overlap', true],
+          [next, 'current', false],
+        ]);
+      }
+    } finally {
+      await killed(child);
+      await rm(stateFolder, { recursive: true, force: true });
+    }
   });
 
   it('a push is refused from anyone but the KMS', async () => {

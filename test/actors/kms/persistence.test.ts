@@ -1,11 +1,9 @@
 /** CEK-2 over restarts, STEP-3bP when the KMS is killed between issue and push, secrets at rest and their file. */
-import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
+import type { ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, open, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { Audit } from '../../../actors/kms/audit.ts';
 import { identityOf } from '../../../actors/kms/identity.ts';
@@ -21,7 +19,9 @@ import { systemClock } from '../../../sim/engine/clock.ts';
 import {
   ALICE,
   createSetting,
+  forkKms,
   KMS_URI,
+  killed,
   post,
   SERVER_ID,
   SESSION,
@@ -345,24 +345,15 @@ describe('KMS: what outlives a process', () => {
   it('STEP-3bP: killed between issue and push, it loses nothing', async function () {
     this.timeout(30_000);
     setting.server.answer = () => undefined;
-    const child = fork(fileURLToPath(new URL('./kms-process.ts', import.meta.url)), [], {
-      execArgv: ['--import', 'tsx'],
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    const { child, url } = await forkKms(setting, {
+      stateFolder: folder,
+      mcpttServer: setting.server.url,
+      policy: { pushWait: 100 },
     });
     children.push(child);
-    child.send({
-      tls: setting.tls,
-      stateFolder: folder,
-      issuer: setting.idm.issuer,
-      mcpttServer: setting.server.url,
-      pushWait: 100,
-    });
-    const [{ url }] = (await once(child, 'message')) as [{ url: string }];
     const { ceks } = await ask(url);
     expect(ceks[0]!.state).to.equal('pending-ack');
-    const exited = once(child, 'exit');
-    child.kill('SIGKILL');
-    await exited;
+    await killed(child);
     expect(setting.server.pushed).to.deep.equal([]);
 
     setting.server.answer = (news) => news.map((item) => ('cek' in item ? item.cek.keyId : (item.end.keyId ?? '')));
