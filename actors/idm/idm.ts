@@ -1,5 +1,4 @@
 import type { IncomingMessage, RequestListener } from 'node:http';
-import type { Server } from 'node:https';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import express from 'express';
@@ -14,7 +13,7 @@ import {
 } from '../../sim/control/actor.ts';
 import { recordHttp } from '../../sim/trace/http.ts';
 import { parseDeviations } from '../messages/deviation.ts';
-import { closeHttps, listenHttps } from '../messages/https-server.ts';
+import { closeHttps, type HttpsListening, listenHttps, shownCertificate } from '../messages/https-server.ts';
 import { accountIndex, modelIndex } from './adapter.ts';
 import { DEFAULT_REDIRECT_URI, DEFAULT_TOKEN_LIFETIME, type IdmConfig, IdmError } from './config.ts';
 import { DeviatingTokens } from './deviating-tokens.ts';
@@ -26,7 +25,7 @@ import { type IdmSecrets, loadSecrets, newSigningKey, saveSecrets } from './sign
 import { createUserDirectory, type UserDirectory } from './users.ts';
 
 interface Running {
-  readonly server: Server;
+  readonly https: HttpsListening;
   readonly issuer: string;
   secrets: IdmSecrets;
   provider: Provider;
@@ -47,6 +46,7 @@ export class Idm implements Actor {
     rotateKeys: async (args) => this.#rotateKeys(args.withdraw === true),
     revokeUser: async (args) => this.#revokeUser(text(args, 'user'), args.bar !== false),
     deviate: async (args) => this.#deviate(args),
+    presentCertificate: async (args) => this.#presentCertificate(args),
     restoreUser: async (args) => this.#restoreUser(args.user === undefined ? undefined : text(args, 'user')),
   };
 
@@ -74,8 +74,9 @@ export class Idm implements Actor {
     const { port = 0, publicHost } = this.#config;
     // Nobody needs a client certificate here; who shows one is named in the records.
     const at = { host, port, publicHost, clientCertificate: 'asked' } as const;
-    const { server, url: issuer } = await listenHttps((req, res) => answer(req, res), tls, at);
-    this.#running = { server, issuer, secrets, provider: this.#provider(issuer, secrets) };
+    const https = await listenHttps((req, res) => answer(req, res), tls, at);
+    const issuer = https.url;
+    this.#running = { https, issuer, secrets, provider: this.#provider(issuer, secrets) };
 
     const app = express();
     app.disable('x-powered-by');
@@ -92,9 +93,9 @@ export class Idm implements Actor {
   }
 
   async stop(): Promise<void> {
-    const server = this.#running?.server;
+    const https = this.#running?.https;
     this.#running = undefined;
-    if (server !== undefined) await closeHttps(server);
+    if (https !== undefined) await closeHttps(https.server);
   }
 
   #parts(): Running {
@@ -160,10 +161,16 @@ export class Idm implements Actor {
     return {};
   }
 
-  /** The user's access tokens are wrong in this way from now on; without a user all are right again. */
+  async #presentCertificate({ of }: JsonObject): Promise<Json> {
+    await this.#parts().https.present(shownCertificate(of));
+    return {};
+  }
+
+  /** The user's access tokens are wrong in this way from now on; without a user everything is right again. */
   async #deviate(args: JsonObject): Promise<Json> {
     if (args.user === undefined) {
       this.#deviating.end();
+      await this.#parts().https.present('own');
       return {};
     }
     const user = text(args, 'user');

@@ -1,10 +1,9 @@
 /** The KMS as an actor: its parts put together, its verbs and readings (docs/interfaces.md). */
-import type { Server } from 'node:https';
 import { join } from 'node:path';
 import type { Actor, ActorContext, Endpoints, Json, JsonObject, Peers } from '../../sim/control/actor.ts';
 import { recordingFetch } from '../../sim/trace/http.ts';
 import { parseDeviations } from '../messages/deviation.ts';
-import { closeHttps, listenHttps } from '../messages/https-server.ts';
+import { closeHttps, type HttpsListening, listenHttps, shownCertificate } from '../messages/https-server.ts';
 import { buildCekPush, type CekNews, parseCekAck } from '../messages/kms/cek.ts';
 import { type HttpsClient, httpsClient } from '../messages/kms/https.ts';
 import { KMS_MEDIA_TYPE, KMS_PATHS } from '../messages/kms/namespaces.ts';
@@ -57,14 +56,12 @@ interface Opened {
 }
 
 /** What exists between `start` and `stop`. */
-interface Running extends Opened {
+interface Running extends Opened, HttpsListening {
   readonly secrets: KmsSecrets;
   readonly keys: DeviatingKeys;
   readonly ceks: CekService;
   readonly pusher: Pusher;
   readonly events: EventStreams;
-  readonly server: Server;
-  readonly url: string;
 }
 
 class Kms implements Actor {
@@ -90,9 +87,14 @@ class Kms implements Actor {
       cekRotate: (args) => this.#rotate(args),
       cekRevoke: (args) => this.#revoke(args),
       setPolicy: (args) => this.#setPolicy(args),
-      resetPolicy: () => {
+      presentCertificate: async ({ of }) => {
+        await this.#parts().present(shownCertificate(of));
+        return {};
+      },
+      resetPolicy: async () => {
         this.#policy = this.#configuredPolicy();
         this.#parts().keys.undeviate();
+        await this.#parts().present('own');
         return this.#setPolicy({});
       },
       deviate: (args) => this.#deviate(args),
@@ -258,7 +260,7 @@ class Kms implements Actor {
   }
 
   /** Everything but the listener, in the order in which one needs the other. */
-  async #close(parts: Omit<Running, 'server' | 'url'>): Promise<void> {
+  async #close(parts: Omit<Running, keyof HttpsListening>): Promise<void> {
     await Promise.all([parts.pusher.stop(), parts.ceks.stop(), parts.events.stop()]);
     await parts.https.close();
     parts.keys.close();

@@ -9,7 +9,7 @@ import {
   unsignedBody,
 } from '../messages/body-protection.ts';
 import { type Deviation, deviationValue, parseDeviations } from '../messages/deviation.ts';
-import { closeHttps, type HttpsListening, listenHttps } from '../messages/https-server.ts';
+import { closeHttps, type HttpsListening, listenHttps, shownCertificate } from '../messages/https-server.ts';
 import { type HttpsClient, httpsClient } from '../messages/kms/https.ts';
 import { readServices, SERVICES } from '../messages/service-protection.ts';
 import type { SakkeEngine } from '../security/ibc/engine.ts';
@@ -71,10 +71,15 @@ class McpttAs implements Actor {
       this.#breaks = pushBreaks(args);
       return Promise.resolve({});
     },
-    resetPolicy: () => {
+    presentCertificate: async ({ of }) => {
+      await this.#https?.present(shownCertificate(of));
+      return {};
+    },
+    resetPolicy: async () => {
       this.#deviations = [];
       this.#breaks = { at: 'before-push', left: 0 };
-      return Promise.resolve(this.#usePolicy(this.#config.policy));
+      await this.#https?.present('own');
+      return this.#usePolicy(this.#config.policy);
     },
     deviate: (args) => {
       this.#deviations = parseDeviations(args.deviate);

@@ -162,6 +162,23 @@ export const createTestCa = (): Promise<TestCa> => TestCa.create();
 /** Reads the test CA in `folder`, as {@link TestCa.load}. */
 export const loadTestCa = (folder: string): Promise<TestCa> => TestCa.load(folder);
 
+/**
+ * What somebody shows who poses as the owner of a certificate: all that it says, over another key, from a CA that bears the
+ * test CA's name and that nobody trusts. New each time.
+ */
+export async function impostorOf({ certificate }: { readonly certificate: string }): Promise<IssuedIdentity> {
+  const posed = new x509.X509Certificate(x509.PemConverter.decodeFirst(certificate));
+  const names = posed.getExtension(x509.SubjectAlternativeNameExtension)?.names.toJSON() ?? [];
+  const of = (type: string): string[] => names.filter((name) => name.type === type).map(({ value }) => value);
+  const ca = await createTestCa();
+  return ca.issue({
+    commonName: posed.subjectName.getField('CN')[0] ?? '',
+    dns: of('dns'),
+    ip: of('ip'),
+    uri: of('url'),
+  });
+}
+
 const newKeys = (): Promise<WebCrypto.CryptoKeyPair> =>
   webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']) as Promise<WebCrypto.CryptoKeyPair>;
 
