@@ -7,6 +7,9 @@ import { cek2 } from './cek-2.ts';
 import { conf1 } from './conf-1.ts';
 import { figure } from './figure-7.x.2-1.ts';
 import { http11 } from './http1-1.ts';
+import { http11Kms } from './http1-1-kms.ts';
+import { http11McpttServer } from './http1-1-mcptt-server.ts';
+import { http11Ue } from './http1-1-ue.ts';
 import { ibc1ClientSignature } from './ibc-1-client-signature.ts';
 import { ibc1KeyPeriod } from './ibc-1-key-period.ts';
 import { ibc1ServerSignature } from './ibc-1-server-signature.ts';
@@ -84,6 +87,9 @@ export const scenarios: readonly Scenario[] = [
   auth2,
   auth3,
   http11,
+  http11Ue,
+  http11McpttServer,
+  http11Kms,
   cek2,
   mime1Profiles,
   mime1Tampered,

@@ -1,0 +1,50 @@
+import { expect } from 'chai';
+import type { Scenario } from '../sim/scenario/scenario.ts';
+import { requestsTo, whileSomebodyPosesAs } from './checks/certificates.ts';
+import { client, serverKeys, sharedKey } from './checks/keys.ts';
+import { bringUp, withUes } from './steps/bring-up.ts';
+import { policy } from './steps/policy.ts';
+
+/**
+ * HTTP1-1 at the KMS as the one who pushes (pCR 7.x.2): no CEK leaves it for somebody whose certificate is not of its CA.
+ *
+ * ```
+ * UE                      KMS                 somebody as the MCPTT server
+ *  ├── KmsRequest ────────▶│                              │
+ *  │                       ├── TLS ──────────────────────▶│ a certificate of a CA that nobody knows
+ *  │                       │ says nothing, and leaves     │
+ *  │◀── Cek: pending-ack ──┤                              │
+ *  :                       :                         MCPTT server
+ *  │                       ├── TLS, push ────────────────▶│ its own certificate, holds the CEK
+ *  │◀── event: active ─────┤◀── CekAck ───────────────────┤
+ * ```
+ */
+export const http11Kms: Scenario = {
+  id: 'http1-1-kms',
+  title: 'The KMS pushes no CEK to an MCPTT server whose certificate is of a CA that it does not know',
+  requirements: ['HTTP1-1', 'STEP-3bP'],
+  actors: withUes('ue'),
+  steps: [
+    policy('the UE’s answer waits half a second for the acknowledgement', 'kms', { pushWait: 500 }),
+    bringUp('logged-in'),
+    {
+      number: '3b',
+      title: 'A server with a stranger’s certificate gets no push; with its own it does, and the CEK becomes active',
+      clause: 'pCR 7.x.2 step 3b, TS 33.180 5.1, RFC 9110 4.3.4',
+      responsible: 'kms',
+      guard: 15_000,
+      run: async (t) => {
+        const keyId = await whileSomebodyPosesAs(t, 'mcptt-as', async () => {
+          const given = await t.actor('ue').do<{ keyId: string }>('requestKey', { user: 'alice' });
+          expect(await requestsTo(t, 'mcptt-as', 'kms'), 'requests that it has had from the KMS').to.deep.equal([]);
+          const held = (await serverKeys(t)).map((key) => key.keyId);
+          expect(held, 'keys of the MCPTT server').not.to.include(given.keyId);
+          expect((await client(t, 'alice')).cekState, 'state of the CEK that the UE was given').to.equal('pending-ack');
+          return given.keyId;
+        });
+        expect((await sharedKey(t, 'alice')).keyId, 'Key ID of the CEK that is active').to.equal(keyId);
+        t.show('Pushed', `${keyId}, to the MCPTT server itself only`);
+      },
+    },
+  ],
+};

@@ -1,0 +1,49 @@
+import { expect } from 'chai';
+import type { Scenario } from '../sim/scenario/scenario.ts';
+import { requestsTo, whileSomebodyPosesAs } from './checks/certificates.ts';
+import { sharedKey } from './checks/keys.ts';
+import { refused } from './checks/refusal.ts';
+import { bringUp, withUes } from './steps/bring-up.ts';
+
+/**
+ * HTTP1-1 at the MCPTT server as a client of the KMS (pCR 7.x.2): it asks nothing of somebody whose certificate is not of its CA.
+ *
+ * ```
+ * MCPTT server                  somebody as the KMS
+ *  ├── TLS ─────────────────────────▶│ a certificate of a CA that nobody knows
+ *  │ says nothing, and leaves        │
+ *  :                                KMS
+ *  ├── TLS ─────────────────────────▶│ its own certificate
+ *  ├── CekRequest (held) ───────────▶│
+ *  │◀── KmsResponse: Cek ────────────┤
+ * ```
+ */
+export const http11McpttServer: Scenario = {
+  id: 'http1-1-mcptt-server',
+  title: 'The MCPTT server asks no KMS for a CEK whose certificate is of a CA that it does not know',
+  requirements: ['HTTP1-1', 'LIFE-4'],
+  actors: withUes('ue'),
+  steps: [
+    bringUp('keyed'),
+    {
+      number: '5',
+      title: 'Nothing is asked of a KMS with a stranger’s certificate; with its own it answers the same request',
+      clause: 'pCR 7.x.2, TS 33.180 5.1, RFC 9110 4.3.4',
+      responsible: 'mcptt-as',
+      guard: 15_000,
+      run: async (t) => {
+        const { keyId } = await t.precondition('alice’s key is shared', () => sharedKey(t, 'alice'));
+        const ask = (): Promise<{ keyId: string }[]> => t.actor('mcptt-as').do('askUpdate', { user: 'alice' });
+        await whileSomebodyPosesAs(t, 'kms', async () => {
+          const { message } = await refused('a KMS with a stranger’s certificate', ask());
+          expect(await requestsTo(t, 'kms', 'mcptt-as'), 'requests that it has had from the server').to.deep.equal([]);
+          t.show('Not asked', message);
+        });
+        expect(
+          (await ask()).map((answer) => answer.keyId),
+          'Key IDs that the KMS itself answers with',
+        ).to.deep.equal([keyId]);
+      },
+    },
+  ],
+};
