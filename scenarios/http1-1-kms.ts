@@ -24,6 +24,7 @@ export const http11Kms: Scenario = {
   title: 'The KMS pushes no CEK to an MCPTT server whose certificate is of a CA that it does not know',
   requirements: ['HTTP1-1', 'STEP-3bP'],
   actors: withUes('ue'),
+  users: ['alice'],
   steps: [
     policy('the UE’s answer waits half a second for the acknowledgement', 'kms', { pushWait: 500 }),
     bringUp('logged-in'),

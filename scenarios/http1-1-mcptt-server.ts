@@ -23,6 +23,7 @@ export const http11McpttServer: Scenario = {
   title: 'The MCPTT server asks no KMS for a CEK whose certificate is of a CA that it does not know',
   requirements: ['HTTP1-1', 'LIFE-4'],
   actors: withUes('ue'),
+  users: ['alice'],
   steps: [
     bringUp('keyed'),
     {

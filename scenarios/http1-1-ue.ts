@@ -24,6 +24,7 @@ export const http11Ue: Scenario = {
   title: 'The UE gives no password and no KMS token to a server whose certificate is of a CA that it does not know',
   requirements: ['HTTP1-1', 'STEP-3a', 'STEP-3b'],
   actors: withUes('ue'),
+  users: ['alice'],
   steps: [
     bringUp('registered', { ue: [] }),
     {
