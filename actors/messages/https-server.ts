@@ -24,6 +24,7 @@ const LET_GO_TIMEOUT = 1_000;
 const SHOWN_CERTIFICATES = ['own', 'stranger'] as const;
 export type ShownCertificate = (typeof SHOWN_CERTIFICATES)[number];
 
+/** A certificate was asked for by a name that is none of those a server can show. */
 export class UnknownCertificate extends Error {
   readonly code = 'HTTPS_UNKNOWN_CERTIFICATE';
 }
