@@ -8,7 +8,7 @@ import { refusedByKms } from './checks/refusal.ts';
 import { KMS_SCOPE, type Login, SERVICE_SCOPE } from './checks/tokens.ts';
 import { eachRefused } from './checks/wrong-tokens.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
-import { HOUR } from './steps/policy.ts';
+import { tokenLifetime } from './steps/policy.ts';
 
 const cekCount = async (t: StepContext): Promise<number> => (await kmsKeys(t)).length;
 
@@ -119,7 +119,7 @@ export const auth1: Scenario = {
         const before = await cekCount(t);
         const ue = t.actor('ue');
         await t.precondition('alice has good tokens', () => ue.do('logIn', { user: 'alice' }));
-        await t.advance(HOUR + 10_000);
+        await t.advance(tokenLifetime(t) + 10_000);
         await refusedByKms(t, 'token expired', ue.do('requestKey', { user: 'alice' }), 401);
         expect(await cekCount(t), 'CEKs issued').to.equal(before);
         await ue.do('logIn', { user: 'alice' });

@@ -1,10 +1,10 @@
 import type { Scenario, StepContext } from '../sim/scenario/scenario.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
 import { ends, givenFor, oldKeyIdIsRefused, pastEnd } from './steps/life-1.ts';
-import { HOUR, policy } from './steps/policy.ts';
+import { policy, tokenLifetime } from './steps/policy.ts';
 
 /** Until the token has just expired. */
-const anHour = (t: StepContext, keyId: string): Promise<void> => pastEnd(t, keyId, HOUR, 2_000);
+const untilExpiry = (t: StepContext, keyId: string): Promise<void> => pastEnd(t, keyId, tokenLifetime(t), 2_000);
 
 /**
  * LIFE-1 (pCR 7.x.3), "another indication": access token expiry, by policy of the KMS.
@@ -12,7 +12,7 @@ const anHour = (t: StepContext, keyId: string): Promise<void> => pastEnd(t, keyI
  * ```
  * UE                       MCPTT server                    KMS, policy: endsWithToken
  *  │ key until exp             │ key until exp                 │ key until exp
- *  :  an hour passes           :                               :
+ *  :  token expires            :                               :
  *  │ key ends                  │ key, binding end              │ key ends
  * ```
  */
@@ -27,11 +27,11 @@ export const life1TokenExpiry: Scenario = {
     policy('a binding outlives its token', 'mcptt-as', { tokenExpiryEndsBinding: false }),
     bringUp('bound'),
     ends(
-      'An hour later the token has expired, and the CEK has ended at UE, server and KMS',
+      'The token has expired, and the CEK has ended at UE, server and KMS',
       /expired/,
       async (t, keyId) => {
-        givenFor(t, keyId, HOUR);
-        await anHour(t, keyId);
+        givenFor(t, keyId, tokenLifetime(t));
+        await untilExpiry(t, keyId);
       },
       'kms',
       { by: 'itself' },
@@ -45,7 +45,7 @@ export const life1TokenExpiry: Scenario = {
  *
  * ```
  * UE                       MCPTT server, tokenExpiryEndsBinding     KMS
- *  :  an hour passes           :                                      :
+ *  :  token expires            :                                      :
  *  │                           │ key, binding end ── CekEnd ─────────▶│ key ends
  *  │◀── event: cek-end ────────────────────────────────────────────────┤
  *  │ key ends, bound no more
@@ -60,7 +60,7 @@ export const life1TokenExpiryServer: Scenario = {
   steps: [
     policy('a binding ends with its token', 'mcptt-as', { tokenExpiryEndsBinding: true }),
     bringUp('bound'),
-    ends('An hour later the token has expired, and the CEK has ended at UE, server and KMS', /expired/, anHour),
+    ends('The token has expired, and the CEK has ended at UE, server and KMS', /expired/, untilExpiry),
     oldKeyIdIsRefused,
   ],
 };

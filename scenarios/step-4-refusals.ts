@@ -7,7 +7,7 @@ import { refused, refusedBySip } from './checks/refusal.ts';
 import { headers, startLine, uris } from './checks/sip.ts';
 import { eachRefused } from './checks/wrong-tokens.ts';
 import { bringUp, register, withUes } from './steps/bring-up.ts';
-import { HOUR } from './steps/policy.ts';
+import { tokenLifetime } from './steps/policy.ts';
 
 /**
  * STEP-4 (TS 24.379 7.3.3): a PUBLISH whose token or client is wrong is refused and binds nothing.
@@ -76,7 +76,7 @@ export const step4Refusals: Scenario = {
       guard: 15_000,
       run: async (t) => {
         const ue = t.actor('ue');
-        await t.advance(HOUR + 10_000);
+        await t.advance(tokenLifetime(t) + 10_000);
         await refusedBySip(t, 'an expired token', ue.do('publish', { user: 'alice' }), 403, /101/);
         expect(await bindings(t), 'bindings').to.deep.equal([]);
         await ue.do('logIn', { user: 'alice' });

@@ -16,9 +16,9 @@ import {
   serverKeys,
   sharedKey,
 } from '../checks/keys.ts';
-import { optionalHeader } from '../checks/sip.ts';
+import { granted, optionalHeader } from '../checks/sip.ts';
 import { bringUp, register } from './bring-up.ts';
-import { LONG_LIVED, MINUTE, REGISTRATION } from './policy.ts';
+import { LONG_LIVED, MINUTE } from './policy.ts';
 
 export interface EndingOptions extends Pick<ForgettingOptions, 'by' | 'ueFirst'> {
   /** A user with a key on another UE, whom the end does not concern. */
@@ -92,8 +92,9 @@ export const registrationRunsOut = (lose: (t: StepContext) => Promise<void>): re
     'The registration runs out, and the CEK ends at UE, server and KMS',
     /expired/,
     async (t, keyId) => {
+      const ok = t.records({ interface: 'SIP-1', actor: 'ue', method: 'REGISTER', status: 200 }, 'all').at(-1)!;
       await lose(t);
-      await pastEnd(t, keyId, REGISTRATION);
+      await pastEnd(t, keyId, granted(ok) * 1_000);
     },
     'sip-core',
     { ueFirst: true },

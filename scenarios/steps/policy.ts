@@ -1,12 +1,13 @@
 /** What the service provider has decided, as a step of its own before a scenario's matter. */
 import type { ActorKind, JsonObject } from '../../sim/control/actor.ts';
-import type { Step } from '../../sim/scenario/scenario.ts';
+import type { Step, StepContext } from '../../sim/scenario/scenario.ts';
 
 export const MINUTE = 60_000;
 export const HOUR = 60 * MINUTE;
 export const DAY = 24 * HOUR;
-/** How long a registration lives that the UE asks for and the core grants (TS 24.229 5.1.1.2.1). */
-export const REGISTRATION = 600_000_000;
+
+/** For how long access tokens are good, milliseconds. */
+export const tokenLifetime = (t: StepContext): number => t.provisioned.policy.tokens.lifetime * 1_000;
 
 /** @param what in few words, for the step's title */
 export const policy = (what: string, actor: ActorKind & ('kms' | 'mcptt-as'), change: JsonObject): Step => ({

@@ -81,9 +81,10 @@ async function writeWhole(path: string, content: string, mode: number): Promise<
 }
 
 /** What scenarios may know of the fixtures: whoever runs them needs no password. */
-function provisionedBy({ network, users, subscribers }: Fixtures): string {
+function provisionedBy({ network, policy, users, subscribers }: Fixtures): string {
   const known: Provisioned = {
     network,
+    policy,
     users: users.map(({ userName, mcpttId, profile }) => ({ userName, mcpttId, profile })),
     subscribers,
   };

@@ -1,5 +1,5 @@
 /**
- * What the testbed's actors were set up with, as far as scenarios hold them against it: names, and the keys of subscribers. It
+ * What the testbed's actors were set up with, as far as scenarios hold them against it: names, lifetimes, and the keys of subscribers. It
  * comes with the world, so that no scenario knows a name of its own but the handles of users.
  */
 export interface Provisioned {
@@ -9,6 +9,10 @@ export interface Provisioned {
     /** MCPTT ID of the MCPTT server, to whom a KMS pushes. */
     readonly mcpttServerId: string;
     readonly oauthClientId: string;
+  };
+  readonly policy: {
+    /** Seconds for which the IdM's access tokens are good. */
+    readonly tokens: { readonly lifetime: number };
   };
   readonly users: readonly ProvisionedUser[];
   readonly subscribers: readonly ProvisionedSubscriber[];

@@ -1,4 +1,4 @@
-/** Scenarios against fixtures of somebody's own: whatever users, servers and networks are called there, an actor is held for no name. */
+/** Scenarios against fixtures of somebody's own: whatever users, servers and networks are called there, an actor is held for no name, and for no lifetime. */
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { scenarios } from '../../scenarios/index.ts';
 import { type OpenWorld, openWorld } from '../../sim/cli/world.ts';
 import { runScenario } from '../../sim/scenario/runner.ts';
 
-/** What the packaged fixtures say, and what these say in its place; handles of users stay. */
+/** What the packaged fixtures say, and what these say in its place; handles of users stay. Lifetimes are in seconds. */
 const RENAMED: readonly (readonly [RegExp, string])[] = [
   [/sip:alice@mcptt\.example/g, 'sip:4711@brigade.test'],
   [/sip:bob@mcptt\.example/g, 'sip:leader-2@county.test'],
@@ -21,6 +21,8 @@ const RENAMED: readonly (readonly [RegExp, string])[] = [
   [/ims\.mnc001\.mcc001\.3gppnetwork\.org/g, 'ims.brigade.test'],
   [/ue-([123])@/g, 'truck-$1@'],
   [/\b00101/g, '99970'],
+  [/lifetime: 3600/g, 'lifetime: 1800'],
+  [/maxExpires: 600000/g, 'maxExpires: 300000'],
   [/465b5ce8b199b49faa5f0a2ee238a6bc/g, '000102030405060708090a0b0c0d0e0f'],
 ];
 
@@ -35,9 +37,11 @@ const IDS = new Set([
   'private-call',
   'conf-1',
   'life-1-log-off',
+  'life-1-registration-expires',
+  'life-1-token-expiry',
 ]);
 
-describe('scenarios against fixtures with other names', () => {
+describe('scenarios against fixtures with other names and lifetimes', () => {
   let folder: string;
   let world: OpenWorld;
 

@@ -12,6 +12,7 @@ const world: World = {
   reset: () => Promise.resolve(),
   provisioned: {
     network: { participatingPsi: 'sip:psi@x', mcpttServerId: 'sip:server@x', oauthClientId: 'client' },
+    policy: { tokens: { lifetime: 3600 } },
     users: [{ userName: 'alice', mcpttId: 'sip:a@x', profile: { privateCall: true } }],
     subscribers: [],
   },
