@@ -156,6 +156,12 @@ export function createIdmClient(options: IdmClientOptions): IdmClient {
       throw new IdmClientError('IDM_CLIENT_BAD_TOKEN', 'ID token and access tokens are of different users');
     }
 
+    const refresh = async (): Promise<void> => {
+      const again = configure(metadata);
+      const renewed = oidc.refreshTokenGrant(again, tokens.refresh, { resource: MCPTT_SERVER });
+      tokens = await step('refresh', completed(again, await step('refresh', renewed), tokens.refresh));
+    };
+    let refreshing: Promise<void> | undefined;
     return {
       mcpttId,
       idToken,
@@ -168,10 +174,12 @@ export function createIdmClient(options: IdmClientOptions): IdmClient {
       get claims() {
         return claimsOf(tokens);
       },
-      refresh: async () => {
-        const again = configure(metadata);
-        const renewed = oidc.refreshTokenGrant(again, tokens.refresh, { resource: MCPTT_SERVER });
-        tokens = await step('refresh', completed(again, await step('refresh', renewed), tokens.refresh));
+      refresh: () => {
+        // A refresh token may be good for one use alone: whoever comes meanwhile waits for the same.
+        refreshing ??= refresh().finally(() => {
+          refreshing = undefined;
+        });
+        return refreshing;
       },
       revoke: async () => {
         const hint = { token_type_hint: 'refresh_token' };

@@ -13,6 +13,7 @@ import { deviationsOf, type UePorts, UserEquipment } from './equipment.ts';
 import { UeError } from './errors.ts';
 import { createIdmClient, type IdmClient, type LoginDeviations } from './idm-client.ts';
 import { createUeKmsClient } from './kms-client.ts';
+import type { LoggedIn } from './ports.ts';
 
 export type { UeConfig, UeUser } from './config.ts';
 export { UeError, type UeErrorCode } from './errors.ts';
@@ -149,6 +150,7 @@ class Ue implements Actor {
           mcpttId: login.mcpttId,
           clientId: client.clientId,
           token: () => login.kmsToken,
+          renewedToken: () => renewedKmsToken(login, clock.now()),
           otherTokens: {
             kms: login.mcpttToken,
             ofUser: (user) => this.#equipment.clientOf(user).loggedIn?.kmsToken,
@@ -211,6 +213,13 @@ class Ue implements Actor {
 async function done(running: Promise<void>): Promise<JsonObject> {
   await running;
   return {};
+}
+
+/** The login's KMS token, another one when it has expired by `now`, milliseconds since 1970. @throws IdmClientError */
+async function renewedKmsToken(login: LoggedIn, now: number): Promise<string> {
+  const { exp } = login.claims.kms;
+  if (typeof exp === 'number' && exp * 1000 <= now) await login.refresh();
+  return login.kmsToken;
 }
 
 /** Algorithm, type and key name of a token; nothing of it for a token that is no JWT. */

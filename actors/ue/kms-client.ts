@@ -34,6 +34,8 @@ export interface UeKmsClientOptions {
   readonly clientId: string;
   /** The user's KMS access token. */
   readonly token: () => string;
+  /** The same, renewed at the IdM when it has run out: the event stream outlives a token. Absent: as `token`. */
+  readonly renewedToken?: () => Promise<string>;
   /** Other tokens, for requests that are wrong on purpose. */
   readonly otherTokens?: OtherTokens;
   readonly ceks: CekKeyStore;
@@ -212,12 +214,12 @@ export class UeKmsClient implements KmsPort {
   }
 
   #openEvents(): KmsEvents {
-    const { baseUrl, clientId, token, clock, log, report } = this.#options;
+    const { baseUrl, clientId, token, renewedToken = token, clock, log, report } = this.#options;
     const query = new URLSearchParams({ client: clientId }).toString();
     return new KmsEvents({
       url: `${baseUrl}${KMS_PATHS.cekEvents}?${query}`,
       fetch: this.#https.fetch,
-      token,
+      token: renewedToken,
       take: (news) => this.#takeNews(news),
       clock,
       log,

@@ -407,6 +407,16 @@ describe('IdM: OpenID Connect on CSC-1 (TS 33.180 annex B)', () => {
       await login.refresh();
     });
 
+    it('two who want new tokens at once get the same, by one use of the refresh token', async () => {
+      const login = await client.logIn(ALICE.userName, ALICE.password);
+      const refreshing = login.refresh();
+      expect(login.refresh()).equal(refreshing);
+      await refreshing;
+      const { kmsToken } = login;
+      await login.refresh();
+      expect(login.kmsToken).not.equal(kmsToken);
+    });
+
     it('revocation at log-off (RFC 7009) ends the grant', async () => {
       const login = await client.logIn(ALICE.userName, ALICE.password);
       expect(await world.idm.readings.sessions!({})).deep.equal([{ user: 'alice', clientId: 'mcptt-client' }]);

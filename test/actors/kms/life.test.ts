@@ -142,6 +142,7 @@ describe('pCR 7.x.3: the life of a CEK between KMS, MCPTT client and MCPTT serve
     clientId = CLIENT,
     baseUrl = running.url,
     clock = systemClock,
+    renewedToken?: () => Promise<string>,
   ): Promise<UeKmsClient> => {
     const token = await setting.idm.sign(
       setting.idm.claims(Date.now(), { mcptt_id: mcpttId, exp: Math.floor(Date.now() / 1000) + 3600 }),
@@ -152,6 +153,7 @@ describe('pCR 7.x.3: the life of a CEK between KMS, MCPTT client and MCPTT serve
       mcpttId,
       clientId,
       token: () => token,
+      ...(renewedToken === undefined ? {} : { renewedToken }),
       ceks,
       engine: setting.engine,
       profile: () => 'kek',
@@ -458,6 +460,21 @@ describe('pCR 7.x.3: the life of a CEK between KMS, MCPTT client and MCPTT serve
     expect(held()).to.deep.equal({ [first]: 'overlap', [second]: 'overlap', [third]: 'current' });
     const overlapEnd = Date.now() + DEFAULT_POLICY.cek.overlap;
     for (const { keyId, notAfter } of ceks.list()) if (keyId !== third) expect(notAfter).to.be.at.most(overlapEnd);
+  });
+
+  it('LIFE-2: the event stream outlives the token that it was opened with', async () => {
+    const inSeconds = (seconds: number) =>
+      setting.idm.sign(setting.idm.claims(Date.now(), { exp: Math.floor(Date.now() / 1000) + seconds }));
+    let opened = 0;
+    const client = await clientOf(ALICE, CLIENT, running.url, systemClock, () => {
+      opened += 1;
+      return inSeconds(opened === 1 ? 2 : 3600);
+    });
+    const { keyId } = await client.requestKey(SESSION);
+    await client.eventsSettled();
+    await until('another stream, with another token', () => opened === 2);
+    await verb('cekRotate', { user: ALICE });
+    await until('the new CEK at the client', () => ceks.sealing(alice).keyId !== keyId);
   });
 
   it('STEP-3bP: while the server is down the answer says pending-ack within its bound; the push is repeated until taken', async () => {
