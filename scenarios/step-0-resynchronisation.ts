@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import type { Scenario } from '../sim/scenario/scenario.ts';
 import { summary } from '../sim/trace/describe.ts';
 import type { MessageRecord } from '../sim/trace/record.ts';
+import { attempt } from './checks/attempt.ts';
 import { auts, challenge } from './checks/nas.ts';
 import { expectResynchronised } from './checks/provisioned.ts';
 import { withUes } from './steps/bring-up.ts';
@@ -57,20 +58,25 @@ export const step0Resynchronisation: Scenario = {
         const before = await ue.read<{ imsi: string; kasmeFingerprint: string }>('attach');
         await ue.do('detach');
         await t.actor('access-network').do('resetSqn', { imsi: before.imsi, sqn: OLDER_SQN });
-        await ue.do('attach');
+        const attaching = await attempt(t, ue.do('attach'));
         const nas = t.records({ interface: 'LTE', actor: 'ue' });
         const seen = nas.map((record) => summary(t.about(record)));
         expect(seen, 'messages').to.include('Authentication failure (synch failure)');
+        t.hold('access-network', 'TS 33.102 6.3.5');
+        expect(
+          seen.slice(seen.indexOf('Authentication failure (synch failure)')).slice(0, 2),
+          'what the network answers to AUTS',
+        ).to.include('Authentication request');
         expect(
           seen.filter((name) => name === 'Authentication request'),
           'challenges',
         ).to.have.length(2);
-        t.hold('access-network', 'TS 33.102 6.3.5');
         const named = (name: string): MessageRecord[] => nas.filter((record) => summary(record) === name);
         const [first, second] = named('Authentication request').map((record) => challenge(t.about(record)));
         const failure = named('Authentication failure (synch failure)')[0]!;
         expectResynchronised(t, before.imsi, { rand: first!.rand, auts: auts(failure) }, second!);
         t.hold('ue', 'TS 33.102 6.3.5');
+        attaching.outcome();
         const after = await ue.read<{ attached: boolean; kasmeFingerprint: string }>('attach');
         const network = await t.until('the network has the Attach complete', async () => {
           const { imsi } = before;

@@ -8,7 +8,7 @@ import { expectResynchronised, impiOf } from './checks/provisioned.ts';
 import { refused, refusedBySip } from './checks/refusal.ts';
 import { body, digest, granted, header, optionalHeader, uri } from './checks/sip.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
-import { step1 } from './steps/step-1.ts';
+import { expectFreshChallenges, step1 } from './steps/step-1.ts';
 import { expectEnclosed } from './steps/step-2.ts';
 
 /**
@@ -56,6 +56,7 @@ export const step1Refusals: Scenario = {
         ];
         for (const [what, wrong] of wrongs)
           await refusedBySip(t, what, ue.do('register', { deviate: [{ at: 'sip', ...wrong }] }), 403);
+        expectFreshChallenges(t);
         const { impu } = await ue.read<{ impu: string }>('registration');
         expect(await t.actor('sip-core').read('registration', { impu }), 'at the core').to.deep.equal({
           registered: false,

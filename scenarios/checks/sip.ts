@@ -24,6 +24,10 @@ export const wholeText = (record: Message): string => Buffer.from(record.bytes).
 
 export const startLine = (record: Message): string => wholeText(record).split('\r\n', 1)[0]!;
 
+/** Whether it is a final answer to a request of that method. */
+export const isFinalTo = (record: Message, method: string): boolean =>
+  /^SIP\/2\.0 [2-6]/.test(startLine(record)) && (optionalHeader(record, 'CSeq') ?? '').endsWith(` ${method}`);
+
 /** The URI of a name-addr or addr-spec, without parameters outside the brackets. */
 export function uri(value: string): string {
   return /<([^>]*)>/.exec(value)?.[1] ?? value.split(';', 1)[0]!.trim();

@@ -1,5 +1,6 @@
+import { isIPv4 } from 'node:net';
 import { expect } from 'chai';
-import type { Step } from '../../sim/scenario/scenario.ts';
+import type { Step, StepContext } from '../../sim/scenario/scenario.ts';
 import { summary } from '../../sim/trace/describe.ts';
 import type { MessageRecord } from '../../sim/trace/record.ts';
 import { attempt } from '../checks/attempt.ts';
@@ -93,11 +94,24 @@ export const step0 = (ue = 'ue'): Step => ({
     expect(attach.pdnAddress, 'PDN address, which is not left to DHCP (TS 24.301 9.9.4.9)').not.to.equal('0.0.0.0');
     expect(attach.sipCore, 'SIP core address given to the UE').to.match(/^wss:\/\//);
     expect(accept, 'Attach accept').to.include(attach.sipCore);
+    await expectToldOf(t, attach.sipCore, accept);
     t.show('PDN address', attach.pdnAddress);
     t.show('SIP core', attach.sipCore);
     t.show('K_ASME', `equal on both sides (fingerprint ${attach.kasmeFingerprint})`);
   },
 });
+
+/** Asserts that the SIP core whose URL and P-CSCF address the UE has got is where the SIP core says it is. */
+async function expectToldOf(t: StepContext, url: string, accept: string): Promise<void> {
+  const { wss } = await t.actor('sip-core').read<{ wss?: string }>('endpoints');
+  if (wss === undefined) return;
+  expect(new URL(url).href, 'SIP core address given to the UE, against the core’s own').to.equal(new URL(wss).href);
+  const { hostname } = new URL(wss);
+  // P-CSCF IPv4 Address Request in the protocol configuration options: container 000CH, 4 octets (TS 24.008 10.5.6.3).
+  const container = `\x00\x0c\x04${String.fromCharCode(...hostname.split('.').map(Number))}`;
+  if (isIPv4(hostname))
+    expect(accept.includes(container), `P-CSCF address ${hostname} in the Attach accept`).to.equal(true);
+}
 
 /** 128-EIA2 among the integrity algorithms (TS 24.301 9.9.3.23). */
 const EIA2 = 2;

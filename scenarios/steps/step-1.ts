@@ -1,11 +1,12 @@
 import { expect } from 'chai';
 import { readNonce } from '../../actors/security/aka/digest.ts';
-import type { Step } from '../../sim/scenario/scenario.ts';
+import type { Step, StepContext } from '../../sim/scenario/scenario.ts';
+import type { MessageRecord } from '../../sim/trace/record.ts';
 import { attempt } from '../checks/attempt.ts';
 import { expectCipherKeysKept } from '../checks/cipher-keys.ts';
 import { expectGenuine, responseTo } from '../checks/provisioned.ts';
 import { anyMcpttId, expectSecretFromSip } from '../checks/secrecy.ts';
-import { digest, granted, header, headers, startLine, uri } from '../checks/sip.ts';
+import { digest, granted, header, headers, isFinalTo, startLine, uri } from '../checks/sip.ts';
 
 /**
  * Step 1: IMS registration over WSS (TS 33.203 6.1, TS 24.229 5.1.1, RFC 3310).
@@ -45,10 +46,10 @@ export const step1 = (ue = 'ue'): Step => ({
     expect(digest(unprotected, 'response'), 'response of the first REGISTER').to.equal('');
 
     t.hold('sip-core', 'TS 24.229 5.4.1.2.1, RFC 3310 3');
-    const finals = t.records({ ...atUe, direction: 'received', where: (r) => !startLine(r).includes(' 1') });
-    if (finals[0] !== undefined) {
-      expect(startLine(t.about(finals[0])), 'answer to a REGISTER without a response').to.match(/^SIP\/2\.0 401 /);
-    }
+    const where = (r: MessageRecord): boolean => isFinalTo(r, 'REGISTER');
+    const [final] = t.records({ interface: 'SIP-1', actor: ue, direction: 'received', where });
+    if (final !== undefined)
+      expect(startLine(t.about(final)), 'answer to a REGISTER without a response').to.match(/^SIP\/2\.0 401 /);
     const challenge = await registering.seen('the 401 with a challenge', {
       ...atUe,
       direction: 'received',
@@ -62,9 +63,7 @@ export const step1 = (ue = 'ue'): Step => ({
     for (const record of t.records({ interface: 'SIP-1' })) {
       expect(t.about(record).redacted, 'cipher keys on SIP-1').not.to.include('cipher-key');
     }
-    const challenges = t.records({ ...atUe, direction: 'received', status: 401 }, 'all');
-    const rands = challenges.map((r) => randOf(header(r, 'WWW-Authenticate')));
-    expect(new Set(rands).size, 'different RANDs, in as many challenges').to.equal(rands.length);
+    const challenges = expectFreshChallenges(t, ue);
     expect([digest(www, 'ck'), digest(www, 'ik')], 'CK and IK in the challenge').to.deep.equal([undefined, undefined]);
 
     const answer = t.about(t.records({ ...atUe, direction: 'sent' }).at(-1)!);
@@ -116,6 +115,17 @@ export const step1 = (ue = 'ue'): Step => ({
     t.show('Registered for', `${granted(ok)} s`);
   },
 });
+
+/** Asserts that no RAND came twice among the challenges to this UE so far (TS 33.102 6.3.2). @returns the challenges */
+export function expectFreshChallenges(t: StepContext, ue = 'ue'): MessageRecord[] {
+  const challenges = t.records(
+    { interface: 'SIP-1', actor: ue, direction: 'received', method: 'REGISTER', status: 401 },
+    'all',
+  );
+  const rands = challenges.map((r) => randOf(header(r, 'WWW-Authenticate')));
+  expect(new Set(rands).size, 'different RANDs, in as many challenges').to.equal(rands.length);
+  return challenges;
+}
 
 /** RAND of a challenge, hex. */
 const randOf = (challenge: string): string =>

@@ -68,6 +68,13 @@ describe('the figure names who sent a wrong message', () => {
   };
 
   const rows: [string, string, string, RegExp, Edit][] = [
+    [
+      'no challenge',
+      '1',
+      'sip-core',
+      /answer to a REGISTER without a response/,
+      only(/^SIP\/2.0 401/, (s) => s.replace('401 Unauthorized', '200 OK')),
+    ],
     ['401 with MD5', '1', 'sip-core', /algorithm/, only(/^SIP\/2.0 401/, (s) => s.replace('AKAv1-MD5', 'MD5'))],
     [
       '200 without expires',
@@ -263,18 +270,24 @@ describe('the figure names who sent a wrong message', () => {
     });
   }
 
-  it('no PDN address: step 0, access-network', async () => {
-    const found = await failure(
-      wrapped(world, (actor) => ({
-        read: async <T>(what: string, args?: JsonObject) => {
-          const read = await actor.read<T>(what, args);
-          return what === 'attach' ? ({ ...read, pdnAddress: '0.0.0.0' } as T) : read;
-        },
-      })),
-    );
-    expect(found, found?.message).to.include({ step: '0', responsible: 'access-network' });
-    expect(found?.message).to.match(/PDN address/);
-  });
+  const readings: [string, RegExp, string, JsonObject][] = [
+    ['no PDN address', /PDN address/, 'attach', { pdnAddress: '0.0.0.0' }],
+    ['another SIP core than there is', /the core’s own/, 'endpoints', { wss: 'wss://127.0.0.1:9' }],
+  ];
+  for (const [what, message, reading, other] of readings) {
+    it(`${what}: step 0, access-network`, async () => {
+      const found = await failure(
+        wrapped(world, (actor) => ({
+          read: async <T>(asked: string, args?: JsonObject) => {
+            const read = await actor.read<T>(asked, args);
+            return asked === reading ? ({ ...read, ...other } as T) : read;
+          },
+        })),
+      );
+      expect(found, found?.message).to.include({ step: '0', responsible: 'access-network' });
+      expect(found?.message).to.match(message);
+    });
+  }
 
   const claims: [string, RegExp, (of: { iat: number; exp: number }) => object][] = [
     ['has expired', /exp, against the time/, ({ iat, exp }) => ({ iat: iat - 7_200, exp: exp - 7_200 })],
