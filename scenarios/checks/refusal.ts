@@ -4,6 +4,7 @@ import { ControlError, type JsonObject } from '../../sim/control/actor.ts';
 import type { StepContext } from '../../sim/scenario/scenario.ts';
 import type { MessageRecord } from '../../sim/trace/record.ts';
 import { attempt } from './attempt.ts';
+import { endedAtCore, expectRelayed } from './relayed.ts';
 import { header, startLine } from './sip.ts';
 
 export interface Refused {
@@ -35,7 +36,11 @@ export async function refusedBySip(
   status: number,
   warning?: RegExp,
 ): Promise<Refused> {
-  const refusal = await refused(what, doing);
+  const asking = await attempt(t, doing);
+  await expectRelayed(t);
+  const outcome = Promise.resolve().then(() => asking.outcome());
+  const refusal = await refused(what, outcome);
+  if (refusal.detail.status !== status && endedAtCore(t)) t.hold('sip-core', 'TS 24.229 5.4.3.2');
   expect(refusal.detail.status, `status of the answer to ${what} (${refusal.message})`).to.equal(status);
   if (warning !== undefined) expect(refusal.detail.warning, `Warning in the answer to ${what}`).to.match(warning);
   t.show(what, `${status} ${typeof refusal.detail.warning === 'string' ? refusal.detail.warning : ''}`.trim());

@@ -11,6 +11,7 @@ import { type OpenWorld, openWorld } from '../../sim/cli/world.ts';
 import type { ActorControl, Json, JsonObject } from '../../sim/control/actor.ts';
 import { runScenario, type World } from '../../sim/scenario/runner.ts';
 import type { Scenario, ScenarioResult } from '../../sim/scenario/scenario.ts';
+import { type Edit, only, seen } from './retold.ts';
 
 /** Sees a reading or a verb's result of an actor, and gives what the scenario is to see instead. */
 type Change = (what: string, value: Json, args: JsonObject) => Json;
@@ -77,6 +78,30 @@ describe('scenarios fail when what they prove is broken', () => {
     );
     await fails(step2S, generous, /MESSAGE was accepted/);
     await fails(step1N, generous, /MESSAGE was accepted/);
+  });
+
+  const relays: [string, RegExp, Edit][] = [
+    [
+      'leaves the Warning out',
+      /passes on of SIP\/2.0 403/,
+      only(/^SIP\/2.0 403/, (s) => s.replace(/^Warning:.*\r\n/m, '')),
+    ],
+    ['makes another refusal of it', /passes on of SIP\/2.0 403/, only(/^SIP\/2.0 403/, (s) => s.replace('403', '404'))],
+  ];
+  for (const [what, message, edit] of relays) {
+    it(`a SIP core that passes the server’s refusal on and ${what} is held for it, not the server`, async () => {
+      const changing = seen(world, edit, ({ interface: at }) => at === 'SIP-1');
+      for (const scenario of [step2S, step1N]) {
+        const { steps } = await fails(scenario, changing, message);
+        expect(steps.find(({ failure }) => failure !== undefined)?.failure?.responsible).to.equal('sip-core');
+      }
+    });
+  }
+
+  it('a SIP core that asserts another UE’s identity is held for it, not the server that refuses', async () => {
+    const another = seen(world, (s) => s.replace(/^(P-Asserted-Identity: )<[^>]*>/m, '$1<sip:another@ims.example>'));
+    const { steps } = await fails(step2S, another, /identities of ue, of which the core asserts/);
+    expect(steps.find(({ failure }) => failure !== undefined)?.failure?.responsible).to.equal('sip-core');
   });
 
   it('a server that binds to another session fails MULTI-1', async () => {

@@ -1,6 +1,7 @@
 /** Worlds whose records show other octets than were sent: what a scenario would see of another make of actor. */
 import type { ActorControl } from '../../sim/control/actor.ts';
 import type { World } from '../../sim/scenario/runner.ts';
+import type { MessageRecord } from '../../sim/trace/record.ts';
 
 /** A message's text with something else in it. */
 export type Edit = (text: string) => string;
@@ -21,13 +22,14 @@ export function wrapped(world: World, wrap: (actor: ActorControl) => Partial<Act
   return { ...world, actors: new Map(actors) };
 }
 
-/** The world whose records show other octets than were sent. */
-export const seen = (world: World, edit: Edit): World =>
+/** The world whose records show other octets than were sent; of those that `which` names, if it is given. */
+export const seen = (world: World, edit: Edit, which: (record: MessageRecord) => boolean = () => true): World =>
   wrapped(world, (actor) => ({
     onRecord: (listener) =>
       actor.onRecord((record) => {
         const text = Buffer.from(record.bytes).toString('latin1');
-        listener({ ...record, bytes: record.protocol === 'nas' ? record.bytes : Buffer.from(edit(text), 'latin1') });
+        const same = record.protocol === 'nas' || !which(record);
+        listener({ ...record, bytes: same ? record.bytes : Buffer.from(edit(text), 'latin1') });
       }),
   }));
 
