@@ -84,6 +84,9 @@ export async function coreTells(t: StepContext): Promise<void> {
   await t.expect(what, { interface: 'SIP-2', method: 'REGISTER', where: isEnd }, { withinMs: 5_000 });
 }
 
+const isForgotten = async (t: StepContext, impu: string): Promise<boolean> =>
+  !(await t.actor('sip-core').read<{ registered: boolean }>('registration', { impu })).registered;
+
 /** The steps of a scenario whose UE has lost its way to the network by `lose`: its registration runs out, and the CEK with it. */
 export const registrationRunsOut = (lose: (t: StepContext) => Promise<void>): readonly Step[] => [
   ...LONG_LIVED,
@@ -92,9 +95,11 @@ export const registrationRunsOut = (lose: (t: StepContext) => Promise<void>): re
     'The registration runs out, and the CEK ends at UE, server and KMS',
     /expired/,
     async (t, keyId) => {
+      const { impu } = await t.actor('ue').read<{ impu: string }>('registration');
       const ok = t.records({ interface: 'SIP-1', actor: 'ue', method: 'REGISTER', status: 200 }, 'all').at(-1)!;
       await lose(t);
       await pastEnd(t, keyId, granted(ok) * 1_000);
+      await t.until('the SIP core has forgotten the registration', () => isForgotten(t, impu), 5_000);
     },
     'sip-core',
     { ueFirst: true },
