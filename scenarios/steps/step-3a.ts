@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { expect } from 'chai';
-import type { Step } from '../../sim/scenario/scenario.ts';
+import type { Step, StepContext } from '../../sim/scenario/scenario.ts';
 import type { MessageRecord } from '../../sim/trace/record.ts';
 import { attempt } from '../checks/attempt.ts';
 import { mcpttId } from '../checks/keys.ts';
@@ -40,15 +40,10 @@ export const step3a = (user = 'alice', ue = 'ue'): Step => ({
   run: async (t) => {
     const loggingIn = await attempt(t, t.actor(ue).do<Login>('logIn', { user }));
     const atUe = { interface: 'CSC-1', actor: ue, direction: 'sent' } as const;
-    const isAuthorization = {
-      ...atUe,
-      where: (r: { bytes: Uint8Array }) => /^GET \S*[?&]client_id=/.test(startLine(r)),
-    };
-
     const issuer = await t.actor('idm').read<string>('issuer');
     t.hold('idm', 'OpenID Connect Discovery 1.0 3');
     expectPublished(t, issuer, []);
-    const authorization = await loggingIn.seen('the authorization request', isAuthorization);
+    const authorization = await loggingIn.seen('the authorization request', { ...atUe, where: isAuthorization });
     t.hold('ue', 'TS 33.180 B.3.2, RFC 7636 4.3');
     const asked = new URLSearchParams(startLine(authorization).split(' ')[1]!.split('?')[1]);
     expect(asked.get('response_type'), 'response_type').to.equal('code');
@@ -59,6 +54,7 @@ export const step3a = (user = 'alice', ue = 'ue'): Step => ({
     expect(asked.get('acr_values'), 'acr_values').to.equal('3gpp:acr:password');
     expect(asked.get('scope')?.split(' '), 'scope').to.include.members(['openid', SERVICE_SCOPE, KMS_SCOPE]);
     expect(asked.get('state'), 'state').to.be.a('string').and.not.equal('');
+    expectFresh(t, ue);
     t.hold('idm', 'TS 33.180 B.3.2');
     const form = await loggingIn.seen('the login form with the password', {
       ...atUe,
@@ -115,6 +111,21 @@ const SERVER = 'urn:3gpp:mcptt:server';
 const KMS = 'urn:3gpp:mcptt:kms';
 /** docs/interfaces.md, "Names". */
 const REDIRECT = 'example.mcptt.client:/signed-in';
+
+/** Asserts that no two logins of this UE had a state, nonce or PKCE challenge in common (RFC 6749 10.12, RFC 7636 7.1). */
+function expectFresh(t: StepContext, ue: string): void {
+  const asked = t
+    .records({ interface: 'CSC-1', actor: ue, direction: 'sent', where: isAuthorization }, 'all')
+    .map((r) => startLine(r).split(' ')[1]!.split('?'));
+  // What an IdM sends the user agent on to may repeat the parameters.
+  const logins = asked.filter(([path]) => path === asked[0]![0]).map(([, query]) => new URLSearchParams(query));
+  for (const name of ['state', 'nonce', 'code_challenge']) {
+    const values = logins.map((login) => login.get(name)).filter((value) => value !== null);
+    expect(new Set(values).size, `different values of ${name}, in as many logins`).to.equal(values.length);
+  }
+}
+
+const isAuthorization = (r: MessageRecord): boolean => /^GET \S*[?&]client_id=/.test(startLine(r));
 
 const isTokenRequest = (r: MessageRecord): boolean => new URLSearchParams(body(r)).has('grant_type');
 
