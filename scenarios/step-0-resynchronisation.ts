@@ -4,7 +4,7 @@ import { summary } from '../sim/trace/describe.ts';
 import type { MessageRecord } from '../sim/trace/record.ts';
 import { attempt } from './checks/attempt.ts';
 import { auts, challenge } from './checks/nas.ts';
-import { expectResynchronised } from './checks/provisioned.ts';
+import { expectAuts, expectResynchronised } from './checks/provisioned.ts';
 import { withUes } from './steps/bring-up.ts';
 import { step0 } from './steps/step-0.ts';
 
@@ -62,6 +62,10 @@ export const step0Resynchronisation: Scenario = {
         const nas = t.records({ interface: 'LTE', actor: 'ue' });
         const seen = nas.map((record) => summary(t.about(record)));
         expect(seen, 'messages').to.include('Authentication failure (synch failure)');
+        const named = (name: string): MessageRecord[] => nas.filter((record) => summary(record) === name);
+        const failure = named('Authentication failure (synch failure)')[0]!;
+        const challenges = named('Authentication request').map((record) => challenge(t.about(record)));
+        if (attaching.failed) expectAuts(t, before.imsi, challenges[0]!.rand, auts(t.about(failure)));
         t.hold('access-network', 'TS 33.102 6.3.5');
         expect(
           seen.slice(seen.indexOf('Authentication failure (synch failure)')).slice(0, 2),
@@ -71,9 +75,7 @@ export const step0Resynchronisation: Scenario = {
           seen.filter((name) => name === 'Authentication request'),
           'challenges',
         ).to.have.length(2);
-        const named = (name: string): MessageRecord[] => nas.filter((record) => summary(record) === name);
-        const [first, second] = named('Authentication request').map((record) => challenge(t.about(record)));
-        const failure = named('Authentication failure (synch failure)')[0]!;
+        const [first, second] = challenges;
         expectResynchronised(t, before.imsi, { rand: first!.rand, auts: auts(failure) }, second!);
         t.hold('ue', 'TS 33.102 6.3.5');
         attaching.outcome();

@@ -123,6 +123,13 @@ export function responseTo(t: Known, credentials: string): string | undefined {
   });
 }
 
+/** The same of a UE's AUTS for this RAND (TS 33.102 6.3.3, 6.3.5). */
+export function expectAuts(t: Known, identity: string, rand: Uint8Array, auts: Uint8Array): void {
+  const functions = functionsOf(t, identity);
+  if (functions === undefined) return;
+  expect(openAuts(functions, rand, auts) !== undefined, 'MAC-S in AUTS is the one that K and OPc give').to.equal(true);
+}
+
 /**
  * Asserts that the vector after an AUTS counts on from the USIM's SQN (TS 33.102 6.3.5). Of a subscriber with other keys
  * than the fixtures' there is nothing to be seen.
