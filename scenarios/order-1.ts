@@ -1,25 +1,48 @@
 import { expect } from 'chai';
+import type { ActorKind } from '../sim/control/actor.ts';
 import type { Scenario, Step, StepContext } from '../sim/scenario/scenario.ts';
+import { attempt } from './checks/attempt.ts';
 import { bindings, mcpttId, sharedKey, sipSession } from './checks/keys.ts';
+import { expectRelayed } from './checks/relayed.ts';
 import { register, withUes } from './steps/bring-up.ts';
 
-const DO: Readonly<Record<string, (t: StepContext, ue: string, user: string) => Promise<unknown>>> = {
-  '0': (t, ue) => t.actor(ue).do('attach'),
-  '1': (t, ue) => register(t, ue),
-  '3a': (t, ue, user) => t.actor(ue).do('logIn', { user }),
-  '3b': (t, ue, user) => t.actor(ue).do('requestKey', { user }),
-  '4': (t, ue, user) => t.actor(ue).do('publish', { user }),
+interface Part {
+  readonly run: (t: StepContext, ue: string, user: string) => Promise<unknown>;
+  /** Whom the UE asks in it, and who decides. */
+  readonly asked: ActorKind;
+  readonly decides: ActorKind;
+}
+
+const PARTS: Readonly<Record<string, Part>> = {
+  '0': { run: (t, ue) => t.actor(ue).do('attach'), asked: 'access-network', decides: 'access-network' },
+  '1': { run: (t, ue) => register(t, ue), asked: 'sip-core', decides: 'sip-core' },
+  '3a': { run: (t, ue, user) => t.actor(ue).do('logIn', { user }), asked: 'idm', decides: 'idm' },
+  '3b': { run: (t, ue, user) => t.actor(ue).do('requestKey', { user }), asked: 'kms', decides: 'kms' },
+  '4': { run: (t, ue, user) => t.actor(ue).do('publish', { user }), asked: 'sip-core', decides: 'mcptt-as' },
 };
+
+/** Goes through one part; a UE that fails without asking is held itself, otherwise who has refused. */
+async function goThrough({ run, asked, decides }: Part, t: StepContext, ue: string, user: string): Promise<void> {
+  const before = t.records({ actor: ue, direction: 'sent', peer: asked }).length;
+  const going = await attempt(t, run(t, ue, user));
+  await expectRelayed(t);
+  const hasAsked = t.records({ actor: ue, direction: 'sent', peer: asked }).length > before;
+  t.hold(hasAsked ? decides : 'ue', CLAUSE);
+  going.outcome();
+}
+
+const CLAUSE = 'pCR 7.x.2, note to steps 3a and 3b';
 
 const inOrder = (order: readonly string[], ue: string, user: string): Step => ({
   number: order.join(' '),
   title: `${user} on ${ue} goes through the steps in the order ${order.join(', ')}`,
-  clause: 'pCR 7.x.2, note to steps 3a and 3b',
+  clause: CLAUSE,
   responsible: 'ue',
   guard: 20_000,
   run: async (t) => {
     await t.precondition('the UE starts over', () => t.actor(ue).do('restart'));
-    for (const step of order) await DO[step]!(t, ue, user);
+    for (const part of order) await goThrough(PARTS[part]!, t, ue, user);
+    t.hold('mcptt-as', CLAUSE);
     const session = await sipSession(t, ue);
     const key = await sharedKey(t, user, ue);
     const bound = (await bindings(t)).filter((binding) => binding.mcpttId === mcpttId(t, user));

@@ -4,11 +4,12 @@ import { figure } from '../../scenarios/figure-7.x.2-1.ts';
 import { life1Deregistration } from '../../scenarios/life-1-deregistration.ts';
 import { life1OperatorRevokes } from '../../scenarios/life-1-operator-revokes.ts';
 import { multi1InTurn } from '../../scenarios/multi-1-in-turn.ts';
+import { order1 } from '../../scenarios/order-1.ts';
 import { pol1On } from '../../scenarios/pol-1-on.ts';
 import { step1N } from '../../scenarios/step-1n.ts';
 import { step2S } from '../../scenarios/step-2s.ts';
 import { type OpenWorld, openWorld } from '../../sim/cli/world.ts';
-import type { ActorControl, Json, JsonObject } from '../../sim/control/actor.ts';
+import { type ActorControl, ControlError, type Json, type JsonObject } from '../../sim/control/actor.ts';
 import { runScenario, type World } from '../../sim/scenario/runner.ts';
 import type { Scenario, ScenarioResult } from '../../sim/scenario/scenario.ts';
 import { type Edit, only, seen } from './retold.ts';
@@ -46,6 +47,9 @@ function disturbed(world: World, name: string, verb: string, disturb: () => Prom
   };
   return { ...world, actors: new Map([...world.actors, [name, actor]]) };
 }
+
+const dontAttach = (): Promise<never> =>
+  Promise.reject(new ControlError('CONTROL_FAILED', 'ue could not attach: not today'));
 
 describe('scenarios fail when what they prove is broken', () => {
   let world: OpenWorld;
@@ -102,6 +106,17 @@ describe('scenarios fail when what they prove is broken', () => {
     const another = seen(world, (s) => s.replace(/^(P-Asserted-Identity: )<[^>]*>/m, '$1<sip:another@ims.example>'));
     const { steps } = await fails(step2S, another, /identities of ue, of which the core asserts/);
     expect(steps.find(({ failure }) => failure !== undefined)?.failure?.responsible).to.equal('sip-core');
+  });
+
+  it('in ORDER-1 who refuses a part is held for it, not the UE that asks', async () => {
+    const barred = disturbed(world, 'ue', 'logIn', () => world.actors.get('idm')!.do('revokeUser', { user: 'alice' }));
+    const { steps } = await fails(order1, barred, /could not logIn/);
+    expect(steps.find(({ failure }) => failure !== undefined)?.failure?.responsible).to.equal('idm');
+  });
+
+  it('in ORDER-1 a UE that does not even ask is held itself', async () => {
+    const { steps } = await fails(order1, disturbed(world, 'ue', 'attach', dontAttach), /could not attach/);
+    expect(steps.find(({ failure }) => failure !== undefined)?.failure?.responsible).to.equal('ue');
   });
 
   it('a server that binds to another session fails MULTI-1', async () => {
