@@ -37,6 +37,8 @@ export const auth3: Scenario = {
           t.actor('ue').do('requestKey', { user: 'alice', deviate });
         const named = ask({ at: 'kms-request', op: 'set', path: 'userUri', value: mcpttId(t, 'bob') });
         await refusedByKms(t, 'alice’s token, bob’s name', named, 403);
+        const borrowed = ask({ at: 'token', op: 'replace', path: '', value: 'user:bob' });
+        await refusedByKms(t, 'bob’s token, alice’s name', borrowed, 403);
         expect((await kmsKeys(t)).length, 'CEKs issued').to.equal(before);
         await t.actor('ue').do('requestKey', { user: 'alice' });
         const response = await t.expect('the KmsResponse', {

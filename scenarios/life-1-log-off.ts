@@ -39,24 +39,16 @@ export const life1LogOff: Scenario = {
       /logged-off/,
       async (t) => {
         const before = await logins(t);
+        const sip = { interface: 'SIP-1', actor: 'ue', method: 'PUBLISH' } as const;
+        const published = t.records({ ...sip, direction: 'received', status: 200 }, 'all').at(-1)!;
         await t.actor('ue').do('logOff', { user: 'alice' });
-        t.hold('ue', 'TS 24.379 7.2.1A, RFC 7009 2.1');
-        const publish = await t.expect('the PUBLISH', {
-          interface: 'SIP-1',
-          actor: 'ue',
-          direction: 'sent',
-          method: 'PUBLISH',
-        });
+        t.hold('ue', 'TS 24.379 7.2.1A, RFC 3903 4.5');
+        const publish = await t.expect('the PUBLISH', { ...sip, direction: 'sent' });
         expect(header(publish, 'Expires'), 'Expires').to.equal('0');
+        expect(header(publish, 'SIP-If-Match'), 'SIP-If-Match').to.equal(header(published, 'SIP-ETag'));
         expect(header(publish, 'Content-Type'), 'body').to.match(/pkcs7-mime/);
         t.hold('mcptt-as', 'TS 24.379 7.3.5');
-        await t.expect('its 200', {
-          interface: 'SIP-1',
-          actor: 'ue',
-          direction: 'received',
-          method: 'PUBLISH',
-          status: 200,
-        });
+        await t.expect('its 200', { ...sip, direction: 'received', status: 200 });
         t.hold('ue', 'TS 24.379 7.2.1A, RFC 7009 2.1');
         await t.expect('the revocation at the IdM', {
           interface: 'CSC-1',

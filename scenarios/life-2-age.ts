@@ -1,4 +1,6 @@
+import { expect } from 'chai';
 import type { Scenario } from '../sim/scenario/scenario.ts';
+import { kmsKeys, sharedKey } from './checks/keys.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
 import { changes, overlap } from './steps/life-2.ts';
 import { MINUTE, policy } from './steps/policy.ts';
@@ -22,7 +24,14 @@ export const life2Age: Scenario = {
   steps: [
     policy('a CEK serves for half an hour', 'kms', { cek: { rotateAfter: 30 * MINUTE } }),
     bringUp('bound'),
-    changes('Half an hour later there is another CEK', (t) => t.advance(30 * MINUTE + 1)),
+    changes('Half an hour later, and not before, there is another CEK', async (t) => {
+      const { keyId } = await sharedKey(t, 'alice');
+      await t.advance(29 * MINUTE);
+      await t.actor('ue').do('publish', { user: 'alice' });
+      const early = (await kmsKeys(t)).filter(({ supersedes }) => supersedes === keyId);
+      expect(early, 'CEKs made in its place within 29 minutes').to.deep.equal([]);
+      await t.advance(MINUTE + 1);
+    }),
     overlap,
   ],
 };

@@ -1,5 +1,7 @@
 import { expect } from 'chai';
 import type { Scenario } from '../sim/scenario/scenario.ts';
+import type { MessageRecord } from '../sim/trace/record.ts';
+import { cameOn } from './checks/exchange.ts';
 import { mcpttId, sharedKey } from './checks/keys.ts';
 import { header } from './checks/sip.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
@@ -53,8 +55,11 @@ export const life2EventStream: Scenario = {
         t.hold('kms', 'pCR 7.x.3');
         // Not the first event: on a slow machine that comes as late as in this step.
         const missed = await t.expect('the event that was missed', { ...event, where: isEventOf(now.keyId) });
-        const id = Number(/^id: (\d+)/.exec(text(t.about(missed).bytes))?.[1]);
+        const id = idOf(t.about(missed));
         expect(id, 'id of the event after the last one').to.be.greaterThan(last);
+        for (const one of t.records({ ...event, where: (r) => cameOn(r, again) }))
+          if (/^id: /.test(text(one.bytes)))
+            expect(idOf(t.about(one)), 'id of an event on the resumed stream').to.be.greaterThan(last);
         t.show('Resumed', `Last-Event-ID ${last}, then event ${id} with ${now.keyId}`);
         await t.actor('ue').do('publish', { user: 'alice' });
       },
@@ -63,3 +68,4 @@ export const life2EventStream: Scenario = {
 };
 
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
+const idOf = ({ bytes }: MessageRecord): number => Number(/^id: (\d+)/.exec(text(bytes))?.[1]);

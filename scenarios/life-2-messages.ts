@@ -1,6 +1,9 @@
 import { expect } from 'chai';
 import type { Scenario } from '../sim/scenario/scenario.ts';
+import { attempt } from './checks/attempt.ts';
 import { mcpttId, sharedKey } from './checks/keys.ts';
+import { body } from './checks/sip.ts';
+import { elements, hasElement } from './checks/xml.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
 import { changes } from './steps/life-2.ts';
 import { policy } from './steps/policy.ts';
@@ -39,7 +42,18 @@ export const life2Messages: Scenario = {
       for (let count = 1; count <= 12; count++) {
         await t.actor('ue').do('sendMessage', { user: 'alice', to: mcpttId(t, 'bob'), text: `message ${count}` });
       }
-      await t.actor('ue').do('askUpdate', { user: 'alice' });
+      const asking = await attempt(t, t.actor('ue').do('askUpdate', { user: 'alice' }));
+      t.hold('ue', 'pCR 7.x.3');
+      const asked = await asking.seen('the request for an update', {
+        interface: 'HTTP-1',
+        actor: 'ue',
+        direction: 'sent',
+        where: (r) => hasElement(body(r), 'CekRequest'),
+      });
+      const [counted] = elements(body(t.about(asked)), 'Messages');
+      expect(Number(counted ?? 0), 'messages that the UE has counted under its CEK').to.be.at.least(12);
+      t.hold('kms', 'pCR 7.x.3');
+      asking.outcome();
     }),
   ],
 };

@@ -2,7 +2,8 @@ import { expect } from 'chai';
 import type { JsonObject } from '../sim/control/actor.ts';
 import type { Scenario } from '../sim/scenario/scenario.ts';
 import { bindings, expectRetired, mcpttId, sharedKey } from './checks/keys.ts';
-import { refusedBySip } from './checks/refusal.ts';
+import { refusedBySip, refusedByUe } from './checks/refusal.ts';
+import { cmsOf, namesKey } from './checks/sealed.ts';
 import { anyMcpttId, expectSecretFromSip } from './checks/secrecy.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
 
@@ -16,6 +17,8 @@ import { bringUp, withUes } from './steps/bring-up.ts';
  *  ├── PUBLISH, Key ID of bob on this UE ───────────▶│ 493 cannot be opened (another key)
  *  ├── PUBLISH, no CMS, so no Key ID ───────────────▶│ 493 Key ID none
  *  ├── PUBLISH, Key ID ended ───────────────────────▶│ 493 retired
+ *  │◀── MESSAGE, Key ID never issued, or bob’s ───────┤
+ *  ├── 493 ──────────────────────────────────────────▶│
  * ```
  */
 export const mime2: Scenario = {
@@ -69,6 +72,51 @@ export const mime2: Scenario = {
         t.hold('mcptt-as', 'pCR 7.x.3');
         await expectRetired(t, old.keyId);
         expectSecretFromSip(t, anyMcpttId(t));
+      },
+    },
+    {
+      number: '6',
+      title:
+        'The UE opens by the Key ID too: a MESSAGE that names none of its keys, or bob’s, is answered 493 and not shown',
+      clause: 'pCR 7.x',
+      responsible: 'ue',
+      guard: 20_000,
+      run: async (t) => {
+        await t.precondition('alice and carol are authorized', async () => {
+          await t.actor('ue').do('publish', { user: 'alice' });
+          await t.actor('ue-b').do('publish', { user: 'carol' });
+        });
+        const text = 'as it should be';
+        const send = (): Promise<unknown> =>
+          t.actor('ue-b').do('sendMessage', { user: 'carol', to: mcpttId(t, 'alice'), text });
+        await send();
+        const { keyId } = await sharedKey(t, 'alice');
+        const arrived = t
+          .records({ interface: 'SIP-1', actor: 'ue', direction: 'received', where: (r) => namesKey(r, keyId) })
+          .at(-1)!;
+        // The same text again makes a body of the same length, so its KEKIdentifier is in the same place.
+        const place = cmsOf(t.about(arrived))!.indexOf(Buffer.from(keyId, 'hex'));
+        for (const [what, other] of [
+          ['a Key ID never issued', 'f0000000'],
+          ['bob’s Key ID', (await sharedKey(t, 'bob')).keyId],
+        ] as const) {
+          const octets = [...Buffer.from(other, 'hex')];
+          const deviate = octets.map((octet, i) => ({
+            at: 'cms',
+            op: 'set',
+            path: String(place + i),
+            value: String(octet),
+          }));
+          await t.actor('mcptt-as').do('deviate', { deviate });
+          await refusedByUe(t, `a MESSAGE under ${what}`, 'ue', send(), 493);
+        }
+        await t.actor('mcptt-as').do('deviate', { deviate: [] });
+        t.hold('ue', 'pCR 7.x');
+        const inbox = await t.actor('ue').read<{ text: string }[]>('messages', { user: 'alice' });
+        expect(
+          inbox.map((one) => one.text),
+          'what alice was shown',
+        ).to.deep.equal([text]);
       },
     },
   ],

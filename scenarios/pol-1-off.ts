@@ -1,7 +1,9 @@
 import { expect } from 'chai';
 import type { Scenario } from '../sim/scenario/scenario.ts';
+import { attempt } from './checks/attempt.ts';
 import { bindings, client, kmsKeys, mcpttId, serverKeys } from './checks/keys.ts';
 import { readable } from './checks/secrecy.ts';
+import { expectServiceRequest } from './checks/service-request.ts';
 import { body, header, startLine } from './checks/sip.ts';
 import { hasElement } from './checks/xml.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
@@ -66,15 +68,20 @@ export const pol1Off: Scenario = {
       responsible: 'mcptt-as',
       guard: 15_000,
       run: async (t) => {
-        await t.actor('ue').do('publish', { user: 'alice' });
+        const publishing = await attempt(t, t.actor('ue').do('publish', { user: 'alice' }));
         const sip = { interface: 'SIP-1', actor: 'ue', method: 'PUBLISH' } as const;
-        const sent = await t.expect('the PUBLISH', { ...sip, direction: 'sent' });
+        t.hold('ue', 'TS 24.379 7.2.2');
+        const sent = await publishing.seen('the PUBLISH', { ...sip, direction: 'sent' });
         expect(header(sent, 'Content-Type'), 'body type').to.match(/^multipart\/mixed/i);
         for (const type of ['application/vnd.3gpp.mcptt-info+xml', 'application/poc-settings+xml'])
           expect(body(sent), 'the same parts as under protection').to.include(type);
+        const { clientId, bound, profile } = await client(t, 'alice');
+        t.hold('ue', 'TS 24.379 7.2.2');
+        expectServiceRequest(t, sent, clientId);
+        t.hold('mcptt-as', 'TS 24.379 7.3.3');
+        publishing.outcome();
         const ok = await t.expect('the 200', { ...sip, direction: 'received', status: 200 });
         expect(header(ok, 'Content-Type'), 'profile').to.match(/^application\/vnd\.3gpp\.mcptt-user-profile\+xml/i);
-        const { clientId, bound, profile } = await client(t, 'alice');
         expect(bound, 'bound at the UE').to.equal(true);
         expect(profile, 'profile at the UE').to.be.an('object');
         expect(

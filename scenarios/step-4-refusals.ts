@@ -4,7 +4,7 @@ import type { Scenario } from '../sim/scenario/scenario.ts';
 import { attempt } from './checks/attempt.ts';
 import { bindings, client, mcpttId } from './checks/keys.ts';
 import { refused, refusedBySip } from './checks/refusal.ts';
-import { headers, startLine, uris } from './checks/sip.ts';
+import { header, headers, startLine, uris } from './checks/sip.ts';
 import { eachRefused } from './checks/wrong-tokens.ts';
 import { bringUp, register, withUes } from './steps/bring-up.ts';
 import { tokenLifetime } from './steps/policy.ts';
@@ -111,7 +111,14 @@ export const step4Refusals: Scenario = {
           { at: 'mcptt-info', op: 'set', path: 'mcptt-request-uri', value: mcpttId(t, user) },
         ];
         const tagged = (value: string): JsonObject => ({ at: 'sip', op: 'set', path: 'SIP-If-Match', value });
-        const after = await publish('alice', naming('alice'));
+        const refreshing = await attempt(t, publish('alice', naming('alice')));
+        t.hold('ue', 'RFC 3903 4.1');
+        const sip = { interface: 'SIP-1', actor: 'ue', direction: 'sent', method: 'PUBLISH' } as const;
+        expect(header(t.about(t.records(sip).at(-1)!), 'SIP-If-Match'), 'SIP-If-Match of a refresh').to.equal(
+          before.etag,
+        );
+        t.hold('mcptt-as', 'TS 24.379 7.3.4, RFC 3903 6');
+        const after = refreshing.outcome();
         expect(after.etag, 'SIP-ETag after a refresh').not.to.equal(before.etag);
         const wrong: readonly (readonly [string, readonly number[], ...JsonObject[]])[] = [
           ['a refresh that names bob', [403], ...naming('bob')],

@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import type { RecordFilter, Step, StepContext } from '../../sim/scenario/scenario.ts';
 import type { MessageRecord } from '../../sim/trace/record.ts';
 import { cekElements } from '../checks/cek-element.ts';
+import { expectIMessage, kmsCertificate } from '../checks/i-message.ts';
 import {
   client,
   expectForgotten,
@@ -25,7 +26,10 @@ export async function replaced(t: StepContext, old: HeldKey): Promise<HeldKey> {
   const named = (text: string) => (r: MessageRecord) =>
     textOf(r).includes(text) && textOf(r).includes(`${made.keyId}<`);
   const http = { interface: 'HTTP-1', actor: 'kms' } as const;
-  await t.expect('the push of it', { ...http, direction: 'sent', where: named('/cek/v1/push') });
+  const push = await t.expect('the push of it', { ...http, direction: 'sent', where: named('/cek/v1/push') });
+  // What is wrong with it must be seen here: a server that rightly does not take it acknowledges nothing.
+  expectChange(t, push, textOf(push), t.provisioned.network.mcpttServerId, { old, keyId: made.keyId });
+  expect(made.cekFingerprint, 'the key is another one too').not.to.equal(old.cekFingerprint);
   t.hold('mcptt-as', clause);
   const acknowledged = await t.expect('its acknowledgement', {
     ...http,
@@ -36,12 +40,13 @@ export async function replaced(t: StepContext, old: HeldKey): Promise<HeldKey> {
     (await serverKeys(t)).find((key) => key.keyId === made.keyId && key.state === 'current'),
   );
   t.hold('kms', clause);
+  expect(held.cekFingerprint, 'key in the push, against that of the KMS').to.equal(made.cekFingerprint);
   const news = await t.expect('the event of it', { ...http, direction: 'sent', where: isEventOf(made.keyId) });
   const seen = t.records();
   expect(seen.indexOf(t.about(news)), 'the event, after the acknowledgement').to.be.greaterThan(
     seen.indexOf(acknowledged),
   );
-  expect(held.cekFingerprint, 'the key is another one too').not.to.equal(old.cekFingerprint);
+  expectChange(t, news, eventText(news)!, mcpttId(t, 'alice'), { old, keyId: made.keyId });
   t.hold('ue', clause);
   await t.until('the UE seals with it', async () => {
     const { keyId, cekState } = await client(t, 'alice');
@@ -121,10 +126,31 @@ const pushOf = (keyId: string): RecordFilter => ({
 
 const textOf = (record: MessageRecord): string => Buffer.from(record.bytes).toString('latin1');
 
-/** A server-sent event with the `Cek` of this Key ID (base64 of the element, docs/interfaces.md). */
+/** The `Cek` element of a server-sent event, which carries it in base64 (docs/interfaces.md). */
+function eventText(record: MessageRecord): string | undefined {
+  const data = /^event: cek\ndata: (\S+)/m.exec(textOf(record))?.[1];
+  return data === undefined ? undefined : Buffer.from(data, 'base64').toString('latin1');
+}
+
+/** A server-sent event with the `Cek` of this Key ID. */
 export const isEventOf =
   (keyId: string) =>
-  (record: MessageRecord): boolean => {
-    const data = /^event: cek\ndata: (\S+)/m.exec(textOf(record))?.[1];
-    return data !== undefined && Buffer.from(data, 'base64').toString('latin1').includes(`${keyId}<`);
-  };
+  (record: MessageRecord): boolean =>
+    eventText(record)?.includes(`${keyId}<`) === true;
+
+/** Asserts that a push or an event brings the new CEK in place of the old one, sealed to its receiver and signed by the KMS. */
+function expectChange(
+  t: StepContext,
+  record: MessageRecord,
+  xml: string,
+  receiver: string,
+  { old, keyId }: { old: HeldKey; keyId: string },
+): void {
+  t.about(record);
+  const cek = cekElements(xml).find((element) => element.keyId === keyId)!;
+  expect(cek.userUri, `UserUri of the CEK for ${receiver}`).to.equal(mcpttId(t, 'alice'));
+  expect(cek.notAfter, `NotAfter of the CEK for ${receiver}`).to.be.greaterThan(cek.notBefore);
+  if (cek.supersedes !== undefined)
+    expect(cek.supersedes.keyId, `the key that it supersedes, for ${receiver}`).to.equal(old.keyId);
+  expectIMessage(cek.iMessage, { keyId, receiver, certificate: kmsCertificate(t, 'ue'), record });
+}

@@ -8,6 +8,7 @@ import { expectCipherKeysKept } from '../checks/cipher-keys.ts';
 import { expectProtected, INTEGRITY_OF_DIRECT, profileInUse } from '../checks/cms.ts';
 import { bindings, type ClientReading, mcpttId } from '../checks/keys.ts';
 import { expectSecretFromSip, mcpttIdsOf } from '../checks/secrecy.ts';
+import { expectSameInClear } from '../checks/service-request.ts';
 import { body, header, headers, optionalHeader, startLine, uri, uris } from '../checks/sip.ts';
 
 /**
@@ -89,6 +90,12 @@ export const step4 = (user = 'alice', ue = 'ue'): Step => ({
     // The body opened under the CEK, so the signature and the parts in it are what their sender made of them.
     if (/body (signature|signed)/.test(warning)) t.hold('ue', 'pCR Figure 7.x.2-2');
     if (/malformed body|poc-settings/.test(warning)) t.hold('ue', 'TS 24.379 7.2.2');
+    if (/\b101 /.test(warning)) {
+      t.hold('ue', 'TS 24.379 7.2.2');
+      await expectSameInClear(t, user, client.clientId, ue);
+      t.hold('mcptt-as', 'TS 24.379 7.3.3');
+    }
+    t.about(answer);
     expect(startLine(answer), `answer to the PUBLISH (${warning})`).to.match(/^SIP\/2\.0 200 /);
     expect(header(answer, 'SIP-ETag'), 'SIP-ETag').not.to.equal('');
     expect(Number(header(answer, 'Expires')), 'Expires').to.be.within(1, 4294967295);
