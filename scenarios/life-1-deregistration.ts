@@ -1,4 +1,6 @@
+import { expect } from 'chai';
 import type { Scenario } from '../sim/scenario/scenario.ts';
+import { heldByUe } from './checks/keys.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
 import { coreTells, ends, oldKeyIdIsRefused } from './steps/life-1.ts';
 
@@ -25,6 +27,9 @@ export const life1Deregistration: Scenario = {
       /deregistered/,
       async (t) => {
         await t.actor('ue').do('deregister');
+        // Asked at once: later the KMS tells the UE too.
+        t.hold('ue', 'pCR 7.x.3');
+        expect(await heldByUe(t, 'alice'), 'keys of alice at the UE').to.deep.equal([]);
         await coreTells(t);
       },
       'mcptt-as',

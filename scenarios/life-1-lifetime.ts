@@ -1,4 +1,5 @@
 import type { Scenario } from '../sim/scenario/scenario.ts';
+import { serverKeys } from './checks/keys.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
 import { ends, givenFor, oldKeyIdIsRefused, pastEnd } from './steps/life-1.ts';
 import { HOUR, MINUTE, policy } from './steps/policy.ts';
@@ -27,7 +28,16 @@ export const life1Lifetime: Scenario = {
       /expired/,
       async (t, keyId) => {
         givenFor(t, keyId, 30 * MINUTE);
+        const breakPushes = (count: number): Promise<unknown> =>
+          t.actor('mcptt-as').do('breakPushes', { at: 'before-push', count });
+        // The server hears nothing of the KMS, so that its own clock is seen to end the key.
+        await breakPushes(1_000);
         await pastEnd(t, keyId, 30 * MINUTE);
+        t.hold('mcptt-as', 'pCR 7.x.3');
+        await t.until('the MCPTT server ends the CEK of its own accord', async () =>
+          (await serverKeys(t)).every((key) => key.keyId !== keyId),
+        );
+        await breakPushes(0);
       },
       'kms',
       { by: 'itself' },

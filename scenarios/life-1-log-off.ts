@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { Scenario, StepContext } from '../sim/scenario/scenario.ts';
 import type { MessageRecord } from '../sim/trace/record.ts';
-import { client, expectForgotten, expectRetired, sharedKey } from './checks/keys.ts';
+import { client, expectForgotten, expectRetired, heldByUe, sharedKey } from './checks/keys.ts';
 import { body, header } from './checks/sip.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
 import { ends, oldKeyIdIsRefused } from './steps/life-1.ts';
@@ -42,6 +42,9 @@ export const life1LogOff: Scenario = {
         const sip = { interface: 'SIP-1', actor: 'ue', method: 'PUBLISH' } as const;
         const published = t.records({ ...sip, direction: 'received', status: 200 }, 'all').at(-1)!;
         await t.actor('ue').do('logOff', { user: 'alice' });
+        // Asked at once: later the KMS tells the UE too.
+        t.hold('ue', 'pCR 7.x.3');
+        expect(await heldByUe(t, 'alice'), 'keys of alice at the UE').to.deep.equal([]);
         t.hold('ue', 'TS 24.379 7.2.1A, RFC 3903 4.5');
         const publish = await t.expect('the PUBLISH', { ...sip, direction: 'sent' });
         expect(header(publish, 'Expires'), 'Expires').to.equal('0');

@@ -1,6 +1,15 @@
 import { expect } from 'chai';
 import type { Scenario } from '../sim/scenario/scenario.ts';
-import { bindings, expectForgotten, expectRetired, kmsKeys, mcpttId, sharedKey, sipSession } from './checks/keys.ts';
+import {
+  bindings,
+  expectForgotten,
+  expectRetired,
+  heldByUe,
+  kmsKeys,
+  mcpttId,
+  sharedKey,
+  sipSession,
+} from './checks/keys.ts';
 import { bringUp, reach, withUes } from './steps/bring-up.ts';
 import { coreTells } from './steps/life-1.ts';
 
@@ -31,6 +40,9 @@ export const life4UeRestarts: Scenario = {
       run: async (t) => {
         const [old, session] = [await sharedKey(t, 'alice'), await sipSession(t)];
         await t.actor('ue').do('restart');
+        t.hold('ue', 'pCR 7.x.3');
+        expect(await heldByUe(t, 'alice'), 'keys of alice at the UE after its restart').to.deep.equal([]);
+        t.hold('kms', 'pCR 7.x.3');
         await t.actor('ue').do('logIn', { user: 'alice' });
         await t.actor('ue').do('requestKey', { user: 'alice' });
         // The UE has not registered yet, so nobody but the KMS can know that it has started over.

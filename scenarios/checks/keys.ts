@@ -5,7 +5,7 @@ import type { RecordFilter, StepContext } from '../../sim/scenario/scenario.ts';
 import type { MessageRecord } from '../../sim/trace/record.ts';
 import { provisionedUser } from './provisioned.ts';
 import { refusedBySip } from './refusal.ts';
-import { elements, hasElement } from './xml.ts';
+import { elements } from './xml.ts';
 
 export interface ClientReading {
   readonly mcpttId?: string;
@@ -110,7 +110,8 @@ export async function expectForgotten(
     const knows = by === 'itself' || by === keeper || t.records({ direction: 'received', ...told }).length > 0;
     t.hold(knows ? keeper : teller, 'pCR 7.x.3');
   };
-  const endOf = (r: MessageRecord): boolean => hasElement(readText(r), 'CekEnd');
+  const session = (await kmsKeys(t)).find((key) => key.keyId === keyId)?.sipSession;
+  const endOf = (r: MessageRecord): boolean => tellsEnd(r, keyId, mcpttId(t, user), session);
   const toldTheKms = (): MessageRecord | undefined =>
     t.records({ actor: 'kms', interface: 'HTTP-1', direction: 'received', where: endOf }).at(-1);
   await t.until(`the MCPTT server forgets CEK ${keyId}`, async () => {
@@ -152,15 +153,7 @@ export async function expectForgotten(
 export async function expectKept(t: StepContext, key: HeldKey, user: string, ue = 'ue'): Promise<void> {
   const clause = 'pCR 7.x.1, 7.x.3';
   const session = (await kmsKeys(t)).find(({ keyId }) => keyId === key.keyId)?.sipSession;
-  const names = (record: MessageRecord): boolean => {
-    const ends = readText(record).match(/<(?:\w+:)?CekEnd[\s>][\s\S]*?<\/(?:\w+:)?CekEnd>/g) ?? [];
-    return ends.some((end) => {
-      const [keyId] = elements(end, 'KeyId');
-      if (keyId !== undefined) return keyId.toLowerCase() === key.keyId;
-      const [whose = mcpttId(t, user)] = elements(end, 'UserUri');
-      return elements(end, 'SipSession')[0] === session && whose === mcpttId(t, user);
-    });
-  };
+  const names = (record: MessageRecord): boolean => tellsEnd(record, key.keyId, mcpttId(t, user), session);
   const told = t.records({ interface: 'HTTP-1', direction: 'received', where: names });
   const teller = ACTOR_KINDS.find((kind) => kind === told.find(({ actor }) => actor === 'kms')?.peer);
   t.hold(teller ?? 'kms', clause);
@@ -175,6 +168,17 @@ export async function expectKept(t: StepContext, key: HeldKey, user: string, ue 
   t.hold('ue', clause);
   expect(await heldByUe(t, user, ue), `keys of ${user} at the UE`).to.include(key.keyId);
   expect(await sharedKey(t, user, ue), `key of ${user}`).to.deep.equal(key);
+}
+
+/** Whether the message has a `CekEnd` that ends this key: by Key ID, or by SIP session, of all its users or of this one. */
+function tellsEnd(record: MessageRecord, keyId: string, user: string, session: string | undefined): boolean {
+  const ends = readText(record).match(/<(?:\w+:)?CekEnd[\s>][\s\S]*?<\/(?:\w+:)?CekEnd>/g) ?? [];
+  return ends.some((end) => {
+    const [named] = elements(end, 'KeyId');
+    if (named !== undefined) return named.toLowerCase() === keyId;
+    const [whose = user] = elements(end, 'UserUri');
+    return elements(end, 'SipSession')[0] === session && whose === user;
+  });
 }
 
 /** A PUBLISH that names the Key ID is refused as retired: 493, apart from an unknown one. The user must hold some other key. */
