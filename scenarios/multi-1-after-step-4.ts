@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { Scenario, StepContext } from '../sim/scenario/scenario.ts';
-import { mcpttId, sharedKey } from './checks/keys.ts';
+import { heldByUe, mcpttId, sharedKey } from './checks/keys.ts';
 import { refusedBySip } from './checks/refusal.ts';
 import { cmsOf, expectUnder, namesKey } from './checks/sealed.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
@@ -44,10 +44,13 @@ export const multi1AfterStep4: Scenario = {
         const send = (to: string, text: string): Promise<unknown> =>
           t.actor('ue-b').do('sendMessage', { user: 'bob', to: mcpttId(t, to), text });
         await send('carol', 'first to carol');
-        await t.precondition('alice gets a key and is authorized', async () => {
-          await t.actor('ue').do('requestKey', { user: 'alice' });
-          await t.actor('ue').do('publish', { user: 'alice' });
-        });
+        await t.precondition('alice gets a key', () => t.actor('ue').do('requestKey', { user: 'alice' }));
+        // S1-2: that carol is authorized on the same SIP session does not authorize alice.
+        t.hold('mcptt-as', 'pCR 7.x.2, note to step 1');
+        const early = t.actor('ue').do('sendMessage', { user: 'alice', to: mcpttId(t, 'bob'), text: 'too early' });
+        await refusedBySip(t, 'a MESSAGE of alice before step 4', early, 403);
+        t.hold('ue', 'pCR 7.x.1');
+        await t.precondition('alice is authorized', () => t.actor('ue').do('publish', { user: 'alice' }));
         await send('alice', 'to alice');
         await send('carol', 'again to carol');
         expect(await texts(t, 'carol'), 'what carol got').to.deep.equal(['first to carol', 'again to carol']);
@@ -96,6 +99,9 @@ export const multi1AfterStep4: Scenario = {
         const ue = t.actor('ue');
         const { callId } = await ue.do<{ callId: string }>('call', { user: 'alice', to: mcpttId(t, 'bob') });
         await ue.do('logOff', { user: 'carol' });
+        t.hold('ue', 'pCR 7.x.1, 7.x.3');
+        expect(await heldByUe(t, 'alice'), 'keys of alice at the UE').to.have.length(1);
+        t.hold('mcptt-as', 'pCR 7.x.1, 7.x.3');
         await ue.do('reinvite', { callId });
         await ue.do('hangUp', { callId });
         const send = (to: string): Promise<unknown> =>

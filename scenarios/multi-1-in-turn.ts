@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import type { Scenario } from '../sim/scenario/scenario.ts';
+import { attempt } from './checks/attempt.ts';
 import { cameOn } from './checks/exchange.ts';
 import {
   bindings,
@@ -12,6 +13,7 @@ import {
   sharedKey,
   sipSession,
 } from './checks/keys.ts';
+import { expectUnder } from './checks/sealed.ts';
 import { startLine } from './checks/sip.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
 import { isEventOf, replaced } from './steps/life-2.ts';
@@ -58,7 +60,16 @@ export const multi1InTurn: Scenario = {
       responsible: 'mcptt-as',
       guard: 15_000,
       run: async (t) => {
-        for (const user of ['alice', 'bob']) await t.actor('ue').do('publish', { user });
+        for (const user of ['alice', 'bob']) {
+          const { keyId } = await sharedKey(t, user);
+          const publishing = await attempt(t, t.actor('ue').do('publish', { user }));
+          t.hold('ue', 'pCR 7.x.1');
+          const sip = { interface: 'SIP-1', actor: 'ue', direction: 'sent', method: 'PUBLISH' } as const;
+          await publishing.seen('the PUBLISH', sip);
+          expectUnder(t, t.records(sip).at(-1)!, keyId);
+          t.hold('mcptt-as', 'pCR 7.x.1');
+          publishing.outcome();
+        }
         const session = await sipSession(t);
         const bound = (await bindings(t)).filter((binding) => binding.sipSession === session);
         for (const user of ['alice', 'bob']) {

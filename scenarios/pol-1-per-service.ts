@@ -1,9 +1,10 @@
 import { expect } from 'chai';
 import type { Scenario, StepContext } from '../sim/scenario/scenario.ts';
 import type { MessageRecord } from '../sim/trace/record.ts';
+import { attempt } from './checks/attempt.ts';
 import { mcpttId, sharedKey } from './checks/keys.ts';
 import { refusedBySip } from './checks/refusal.ts';
-import { cmsOf, namesKey } from './checks/sealed.ts';
+import { cmsOf, expectUnder, namesKey } from './checks/sealed.ts';
 import { anyMcpttId, expectSecret, readable } from './checks/secrecy.ts';
 import { header } from './checks/sip.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
@@ -11,6 +12,7 @@ import { bringUp, withUes } from './steps/bring-up.ts';
 const TEXT = 'seen by whoever carries it';
 const IN_CLEAR = [{ at: 'cms', op: 'set', path: 'protection', value: 'none' }];
 const UES = ['ue', 'ue-b'] as const;
+const INVITE = { interface: 'SIP-1', actor: 'ue', direction: 'sent', method: 'INVITE' } as const;
 
 /** Requests of the method on SIP-1 in this step, and their 200s, as far as they carry a body. */
 const bodies = (t: StepContext, ue: string, method: string): MessageRecord[] => {
@@ -80,7 +82,11 @@ export const pol1PerService: Scenario = {
       run: async (t) => {
         const keys = { ue: await sharedKey(t, 'alice'), 'ue-b': await sharedKey(t, 'bob', 'ue-b') };
         const [ue, to] = [t.actor('ue'), mcpttId(t, 'bob')];
-        const { callId } = await ue.do<{ callId: string }>('call', { user: 'alice', to });
+        const calling = await attempt(t, ue.do<{ callId: string }>('call', { user: 'alice', to }));
+        t.hold('ue', 'pCR 7.x');
+        expectUnder(t, await calling.seen('the INVITE', INVITE), keys.ue.keyId);
+        t.hold('mcptt-as', 'pCR 7.x');
+        const { callId } = calling.outcome();
         await ue.do('hangUp', { callId });
         await ue.do('publish', { user: 'alice' });
         const carried = [

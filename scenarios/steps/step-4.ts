@@ -117,8 +117,10 @@ export const step4 = (user = 'alice', ue = 'ue'): Step => ({
 
     t.hold('mcptt-as', 'TS 24.379 7.3.3, pCR 7.x.2');
     publishing.outcome();
+    t.hold('ue', 'TS 24.379 7.2.2, pCR 7.x.2');
     expect(client.bound, 'the UE knows that it is bound').to.equal(true);
     expect(client.profile, 'the profile that the UE opened').to.be.an('object');
+    t.hold('mcptt-as', 'TS 24.379 7.3.3, pCR 7.x.2');
     expect(client.profile?.mcpttId, 'MCPTT ID of the profile').to.equal(mcpttId(t, user));
     const binding = (await bindings(t)).find((b) => b.mcpttId === mcpttId(t, user));
     expect(binding, `binding of ${mcpttId(t, user)} at the MCPTT server`).to.be.an('object');
