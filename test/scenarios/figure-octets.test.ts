@@ -13,12 +13,15 @@ import type { Failure, Scenario, Step } from '../../sim/scenario/scenario.ts';
 import { type Edit, only, seen, wrapped } from './retold.ts';
 
 /** The world whose UE does this one thing wrong. */
-const deviating = (world: World, verb: string, deviate: Json): World =>
+const deviating = (world: World, verb: string, deviate: readonly Json[]): World =>
   wrapped(world, (actor) =>
     actor.kind !== 'ue'
       ? {}
       : {
-          do: <T>(asked: string, args?: JsonObject) => actor.do<T>(asked, asked === verb ? { ...args, deviate } : args),
+          do: <T>(asked: string, args?: JsonObject) => {
+            const own = (args?.deviate ?? []) as readonly Json[];
+            return actor.do<T>(asked, asked === verb ? { ...args, deviate: [...own, ...deviate] } : args);
+          },
         },
   );
 
@@ -217,7 +220,7 @@ describe('the figure names who sent a wrong message', () => {
     expect(found?.message).to.match(/after the 200 to the UE/);
   });
 
-  const deviations: [string, string, string, RegExp, Json][] = [
+  const deviations: [string, string, string, RegExp, readonly Json[]][] = [
     ['attach', 'a wrong RES', '0', /RES is the one/, [{ at: 'res', op: 'flip', path: '0' }]],
     [
       'register',
@@ -239,6 +242,27 @@ describe('the figure names who sent a wrong message', () => {
       [{ at: 'poc-settings', op: 'set', path: 'entity', value: '' }],
     ],
     ['publish', 'no signature', '4', /body signature missing/, [{ at: 'cms', op: 'remove', path: 'signature' }]],
+    [
+      'publish',
+      'the KMS token',
+      '4',
+      /access token that the IdM gave for the MCPTT server/,
+      [{ at: 'token', op: 'replace', path: '', value: 'other' }],
+    ],
+    [
+      'publish',
+      'another client id',
+      '4',
+      /client id in the PUBLISH/,
+      [
+        {
+          at: 'mcptt-info',
+          op: 'set',
+          path: 'mcptt-client-id',
+          value: 'urn:uuid:00000000-0000-4000-8000-000000000001',
+        },
+      ],
+    ],
   ];
   for (const [verb, what, step, message, deviate] of deviations) {
     it(`a UE whose ${verb} has ${what}: step ${step}, ue`, async () => {
