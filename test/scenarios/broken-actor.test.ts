@@ -158,7 +158,7 @@ describe('scenarios fail when what they prove is broken', () => {
       const looked = disturbed(keeping, 'ue', scenario === life1Deregistration ? 'deregister' : 'requestKey', () =>
         keeping.actors.get('ue')!.read('ceks'),
       );
-      const { steps } = await fails(quick, looked, /the UE forgets CEK/);
+      const { steps } = await fails(quick, looked, /the UE forgets CEK|keys of alice at the UE/);
       expect(steps.find(({ failure }) => failure !== undefined)?.failure?.responsible).to.equal('ue');
     }
   });
