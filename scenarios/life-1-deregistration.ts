@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import type { Scenario } from '../sim/scenario/scenario.ts';
 import { heldByUe } from './checks/keys.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
-import { coreTells, ends, oldKeyIdIsRefused } from './steps/life-1.ts';
+import { coreTells, deregister, ends, oldKeyIdIsRefused } from './steps/life-1.ts';
 
 /**
  * LIFE-1 (pCR 7.x.3): the SIP session is torn down by the UE.
@@ -26,7 +26,7 @@ export const life1Deregistration: Scenario = {
       'The UE de-registers, and its CEK ends at UE, server and KMS',
       /deregistered/,
       async (t) => {
-        await t.actor('ue').do('deregister');
+        await deregister(t);
         // Asked at once: later the KMS tells the UE too.
         t.hold('ue', 'pCR 7.x.3');
         expect(await heldByUe(t, 'alice'), 'keys of alice at the UE').to.deep.equal([]);

@@ -4,6 +4,7 @@ import type { Scenario, Step, StepContext } from '../sim/scenario/scenario.ts';
 import { attempt } from './checks/attempt.ts';
 import { bindings, mcpttId, sharedKey, sipSession } from './checks/keys.ts';
 import { expectRelayed } from './checks/relayed.ts';
+import type { Login } from './checks/tokens.ts';
 import { register, withUes } from './steps/bring-up.ts';
 
 interface Part {
@@ -16,10 +17,16 @@ interface Part {
 const PARTS: Readonly<Record<string, Part>> = {
   '0': { run: (t, ue) => t.actor(ue).do('attach'), asked: 'access-network', decides: 'access-network' },
   '1': { run: (t, ue) => register(t, ue), asked: 'sip-core', decides: 'sip-core' },
-  '3a': { run: (t, ue, user) => t.actor(ue).do('logIn', { user }), asked: 'idm', decides: 'idm' },
+  '3a': { run: logIn, asked: 'idm', decides: 'idm' },
   '3b': { run: (t, ue, user) => t.actor(ue).do('requestKey', { user }), asked: 'kms', decides: 'kms' },
   '4': { run: (t, ue, user) => t.actor(ue).do('publish', { user }), asked: 'sip-core', decides: 'mcptt-as' },
 };
+
+async function logIn(t: StepContext, ue: string, user: string): Promise<void> {
+  const { mcptt, kms } = await t.actor(ue).do<Login>('logIn', { user });
+  const whose = mcpttId(t, user);
+  expect([mcptt.mcptt_id, kms.mcptt_id], 'mcptt_id of both tokens').to.deep.equal([whose, whose]);
+}
 
 /** Goes through one part; a UE that fails without asking is held itself, otherwise who has refused. */
 async function goThrough({ run, asked, decides }: Part, t: StepContext, ue: string, user: string): Promise<void> {

@@ -8,6 +8,7 @@ import { expectAuts, expectResynchronised, impiOf } from './checks/provisioned.t
 import { refused, refusedBySip } from './checks/refusal.ts';
 import { body, digest, granted, header, optionalHeader, uri } from './checks/sip.ts';
 import { bringUp, withUes } from './steps/bring-up.ts';
+import { deregister } from './steps/life-1.ts';
 import { expectFreshChallenges, step1 } from './steps/step-1.ts';
 import { expectEnclosed } from './steps/step-2.ts';
 
@@ -147,7 +148,7 @@ export const step1Refusals: Scenario = {
         expectEnclosed(again, last());
         expect((await ue.read<{ sipSession: string }>('registration')).sipSession, 'SIP session').to.equal(sipSession);
 
-        await ue.do('deregister');
+        await deregister(t);
         const isEnd = (r: MessageRecord): boolean => uri(header(r, 'To')) === impu && header(r, 'Expires') === '0';
         await t.expect('the third-party REGISTER with Expires 0', { ...toServer, where: isEnd }, SOON);
         expect(await t.actor('sip-core').read('registration', { impu }), 'at the core').to.deep.equal({

@@ -76,6 +76,18 @@ export async function pastEnd(t: StepContext, keyId: string, ms: number, beyond 
   await t.advance(MINUTE + beyond);
 }
 
+/** The UE ends its registration, and has asked the SIP core to (TS 24.229 5.1.1.6); from here on the core is held. */
+export async function deregister(t: StepContext, ue = 'ue'): Promise<void> {
+  t.hold('ue', 'TS 24.229 5.1.1.6');
+  await t.actor(ue).do('deregister');
+  await t.expect(
+    'the REGISTER that asks for no time',
+    { interface: 'SIP-1', actor: ue, direction: 'sent', method: 'REGISTER', where: (r) => granted(r) === 0 },
+    { withinMs: 5_000 },
+  );
+  t.hold('sip-core', 'TS 24.229 5.4.1.4.1');
+}
+
 /** The SIP core tells the MCPTT server that the registration has ended; until then nobody else can know (TS 24.229 5.4.1.7). */
 export async function coreTells(t: StepContext): Promise<void> {
   t.hold('sip-core', 'TS 24.229 5.4.1.7');

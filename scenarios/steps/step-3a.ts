@@ -62,6 +62,10 @@ export const step3a = (user = 'alice', ue = 'ue'): Step => ({
     });
     t.hold('ue', 'TS 33.180 B.3.2');
     expect(startLine(form), 'the password travels in a body').to.match(/^POST \S+ HTTP/);
+    for (const record of t.records(atUe))
+      expect(startLine(t.about(record)), 'a URL, which has no password in it').not.to.match(
+        /password\]|[?&]password=/i,
+      );
 
     t.hold('ue', 'TS 33.180 B.3.3, RFC 7636 4.5, RFC 8707 2.1');
     const requests = t.records(atUe);
