@@ -54,7 +54,7 @@ export const life1LogOff: Scenario = {
         t.hold('mcptt-as', 'TS 24.379 7.3.5');
         await t.expect('its 200', { ...sip, direction: 'received', status: 200 });
         t.hold('ue', 'TS 24.379 7.2.1A, RFC 7009 2.1');
-        await t.expect('the revocation at the IdM', {
+        await loggingOff.seen('the revocation at the IdM', {
           interface: 'CSC-1',
           actor: 'ue',
           direction: 'sent',
