@@ -32,3 +32,10 @@ export async function requestsTo(
     .map(startLine)
     .filter((line) => !line.startsWith('HTTP/'));
 }
+
+/** The user's tokens are under a key of the IdM that nobody has fetched yet. */
+export const newlySigned = (t: StepContext, user: string): Promise<void> =>
+  t.precondition(`${user} has tokens under a new key of the IdM`, async () => {
+    await t.actor('idm').do('rotateKeys');
+    await t.actor('ue').do('logIn', { user });
+  });
