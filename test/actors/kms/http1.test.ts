@@ -312,7 +312,7 @@ describe('HTTP-1 at the KMS', () => {
       const ceks = (await running.kms.readings.ceks!({})) as JsonObject[];
       expect(ceks.find((cek) => cek.keyId === keyId)?.state).to.equal('active');
     });
-    it("an end of a whole SIP session ends the asker's CEK and no other user's on it", async () => {
+    it("an end of a whole SIP session ends the asking client's CEK, and no other client's or user's on it", async () => {
       const shared = 'sip:shared@ue';
       const keyIds: string[] = [];
       for (const userUri of [ALICE, BOB]) {
@@ -323,7 +323,10 @@ describe('HTTP-1 at the KMS', () => {
         if (response.message?.type !== 'key-prov') throw new Error('no KmsKeyProv');
         keyIds.push(response.message.ceks[0]!.keyId);
       }
-      const end = await ask(KMS_PATHS.cekEnd, { cekEnds: [{ sipSession: shared, reason: 'logged-off' }] });
+      const cekEnds = [{ sipSession: shared, reason: 'logged-off' }] as const;
+      const elsewhere = await ask(KMS_PATHS.cekEnd, { clientId: 'urn:uuid:another', cekEnds });
+      expect(elsewhere.response.message).to.deep.equal({ type: 'cek-ack', keyIds: [] });
+      const end = await ask(KMS_PATHS.cekEnd, { clientId: `urn:uuid:${ALICE}`, cekEnds });
       expect(end.response.message).to.deep.equal({ type: 'cek-ack', keyIds: [keyIds[0]] });
       const ceks = (await running.kms.readings.ceks!({})) as JsonObject[];
       expect(ceks.find(({ keyId }) => keyId === keyIds[1])?.state).to.equal('active');
