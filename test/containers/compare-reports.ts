@@ -21,6 +21,7 @@ const VOLATILE: readonly (readonly [RegExp, string])[] = [
   [/\b(https|wss|tcp):\/\/[^/\s]+/g, '$1://…'],
   [/\b[\w-]+@[0-9a-f]{12}\.invalid/g, '…@….invalid'],
   [/@[\w.-]+:\d+\b/g, '@<address>'],
+  [/\bat [a-z][\w.-]*:\d{2,5}\b/g, 'at <address>'],
   [/\/(auth|login|interaction)\/[\w-]{43}/g, '/$1/…'],
   [/\b\d{1,3}(\.\d{1,3}){3}(:\d+)?/g, '<address>'],
   [/\bf[0-9a-f]{7}\b/g, '<hex>'],
